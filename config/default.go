@@ -1,0 +1,40 @@
+package config
+
+import "time"
+
+// day is what `d` stands for in a duration.
+const day = Duration(24 * time.Hour)
+
+// Default returns what an empty file means: SMTP on loopback, SQLite under the
+// data folder, a relay on loopback, no directory, and nobody trusted.
+func Default() *Config {
+	return &Config{
+		DataDir: "/var/lib/sealist",
+		SMTP: SMTP{
+			Listen:          []string{"smtp://127.0.0.1:2525"},
+			TrustedNetworks: []string{"127.0.0.0/8", "::1/128"},
+			MaxMessageBytes: 26214400,
+		},
+		Relay: Relay{Address: "smtp://127.0.0.1:25", TLS: "opportunistic", Connections: 8},
+		Store: Store{URL: "sqlite:sealist.db"},
+		Trust: Trust{
+			Algorithms: Algorithms{SHA1Signatures: "refuse", RSAMinBits: 2048, Decrypt3DES: "allow"},
+			Revocation: Revocation{
+				Check:      []string{"crl", "ocsp"},
+				Recipients: RevocationPolicy{Unknown: "grace", Grace: 7 * day, NoMechanism: "allow"},
+				Signers:    RevocationPolicy{Unknown: "grace", Grace: day, NoMechanism: "allow"},
+			},
+			MaxSigningAge: 7 * day,
+		},
+		Harvest: Harvest{Enabled: true, Expire: 400 * day},
+		Files:   Files{Dir: "X509-user-certs"},
+		Resolver: Resolver{
+			Select:          "all",
+			MaxCertificates: 8,
+			PositiveTTL:     day,
+			NegativeTTL:     Duration(time.Hour),
+			StaleIfError:    7 * day,
+		},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}

@@ -1,0 +1,372 @@
+package config
+
+// Config is the whole of sealist.yaml.
+//
+// The comments of the fields in this file are the configuration reference
+// (Reference, docs/configuration.md): they are written for the person who
+// edits the file. The tags are the rules that the reader checks by itself:
+// "values" the words that are allowed, "min" and "max" the range of a number
+// or duration, and "effect" on keys that are known but not used yet.
+type Config struct {
+	// Folder of everything Sealist keeps: the database, the spool in it, the
+	// PEM folder. It belongs to the user that runs `listd serve`. A relative
+	// path counts from the folder of the configuration file.
+	DataDir string `mapstructure:"data_dir"`
+
+	// Name this server gives itself when it greets, when it says EHLO and in
+	// the Message-ID of the mail it writes. Empty: the machine's own name.
+	Hostname string `mapstructure:"hostname"`
+
+	// Mail domains whose lists live here, in lower case. `listmaster list
+	// create` refuses a list of any other domain. Empty: any domain.
+	Domains []string `mapstructure:"domains"`
+
+	// Addresses of the people who run this server. They hear of what needs
+	// them.
+	Listmasters []string `mapstructure:"listmasters"`
+
+	// How mail comes in.
+	SMTP SMTP `mapstructure:"smtp"`
+
+	// How mail goes out: the next hop that takes every copy and every notice.
+	Relay Relay `mapstructure:"relay"`
+
+	// Where state is kept.
+	Store Store `mapstructure:"store"`
+
+	// Whose certificates count, and which algorithms.
+	Trust Trust `mapstructure:"trust"`
+
+	// File with the password under which the keys of the lists are kept in the
+	// database. Only its owner may read it (0600), or root and one group
+	// (0640). The environment variable SEALIST_KEY_PASSWORD comes before it,
+	// and so does the systemd credential `key_password`. Empty: the file
+	// `key_password` beside the configuration file, if there is one. Without
+	// any, lists that have a key are locked and the rest runs.
+	KeyPasswordFile string `mapstructure:"key_password_file"`
+
+	// LDAP directories in which subscribers' certificates are looked up.
+	Directories []Directory `mapstructure:"directories"`
+
+	// Certificates learnt from signed mail.
+	Harvest Harvest `mapstructure:"harvest"`
+
+	// A folder of PEM files, as Sympa keeps it.
+	Files Files `mapstructure:"files"`
+
+	// How the sources of certificates work together.
+	Resolver Resolver `mapstructure:"resolver"`
+
+	// What is written to the log (standard error).
+	Log Log `mapstructure:"log"`
+
+	// HTTPS pages and JSON API.
+	Web Web `mapstructure:"web" effect:"none"`
+
+	// Prometheus metrics.
+	Metrics Metrics `mapstructure:"metrics" effect:"none"`
+
+	// Path of the file this was read from, absolute; empty for Default.
+	File string `mapstructure:"-"`
+}
+
+// SMTP says how mail comes in.
+type SMTP struct {
+	// Listeners, each `smtp://host:port`, `lmtp://host:port` or
+	// `lmtp:/path/of/socket`. A mail server in front that speaks LMTP is told
+	// the fate of each recipient by itself.
+	Listen []string `mapstructure:"listen"`
+
+	// Certificate for STARTTLS. Without one STARTTLS is not offered.
+	TLS TLSPair `mapstructure:"tls"`
+
+	// Networks whose clients may hand in mail, as `192.0.2.0/24`. They are
+	// relied upon to have done what a mail exchanger does: Sealist is meant to
+	// stand behind one.
+	TrustedNetworks []string `mapstructure:"trusted_networks"`
+
+	// Largest message that is taken, in octets; a larger one is refused with
+	// 552. The same figure bounds what a message may decompress to.
+	MaxMessageBytes int64 `mapstructure:"max_message_bytes" min:"1024" max:"2147483647"`
+}
+
+// TLSPair names a certificate and its private key.
+type TLSPair struct {
+	// PEM file with the certificate and, behind it, its intermediates.
+	Cert string `mapstructure:"cert"`
+
+	// PEM file with the private key.
+	Key string `mapstructure:"key"`
+}
+
+// Relay says how mail goes out.
+type Relay struct {
+	// The next hop: `smtp://host:port`, `lmtp://host:port` or
+	// `lmtp:/path/of/socket`.
+	Address string `mapstructure:"address"`
+
+	// `none`; `opportunistic`: STARTTLS where the hop offers it, its
+	// certificate not judged; `required`: STARTTLS with a verified
+	// certificate, or no mail; `implicit`: TLS from the first octet, verified.
+	TLS string `mapstructure:"tls" values:"none|opportunistic|required|implicit"`
+
+	// PEM file with the authorities that vouch for the hop's certificate.
+	// Empty: those of the system.
+	CAFile string `mapstructure:"cafile"`
+
+	// Connections kept to the hop at most.
+	Connections int `mapstructure:"connections" min:"1" max:"256"`
+
+	// Several next hops in place of one address.
+	Hops []Hop `mapstructure:"hops" effect:"none"`
+}
+
+// Hop is one of several next hops.
+type Hop struct {
+	// `host:port`, or the path of a unix socket.
+	Address string `mapstructure:"address"`
+
+	// `smtp` or `lmtp`.
+	Protocol string `mapstructure:"protocol" values:"smtp|lmtp"`
+
+	// As relay.tls.
+	TLS string `mapstructure:"tls" values:"none|opportunistic|required|implicit"`
+
+	// As relay.cafile.
+	CAFile string `mapstructure:"cafile"`
+
+	// File with `user:password` for SMTP AUTH.
+	AuthFile string `mapstructure:"auth_file"`
+
+	// Share of the mail this hop gets, beside the others'.
+	Weight int `mapstructure:"weight" min:"0" max:"1000"`
+}
+
+// Store says where state is kept.
+type Store struct {
+	// `sqlite:FILE`; a relative FILE counts from data_dir. PostgreSQL comes
+	// with a later version.
+	URL string `mapstructure:"url"`
+
+	// Allows a database that is neither on this machine nor reached over
+	// verified TLS.
+	Insecure bool `mapstructure:"insecure" effect:"none"`
+}
+
+// Trust says whose certificates count. Without cafile or capath nothing is
+// trusted: the system's TLS roots never speak for mail.
+type Trust struct {
+	// PEM file with trust anchors: certificates of the authorities whose word
+	// counts for every domain.
+	CAFile string `mapstructure:"cafile"`
+
+	// Folder of PEM files with trust anchors, instead of or beside cafile.
+	CAPath string `mapstructure:"capath"`
+
+	// Trust anchors that speak for some domains only.
+	Anchors []Anchor `mapstructure:"anchors" effect:"none"`
+
+	// PEM file, or folder of PEM files, with intermediate authorities. They
+	// help to build a path and are never trusted by themselves.
+	Intermediates string `mapstructure:"intermediates"`
+
+	// Which algorithms are good enough.
+	Algorithms Algorithms `mapstructure:"algorithms"`
+
+	// Whether a certificate has been revoked.
+	Revocation Revocation `mapstructure:"revocation" effect:"none"`
+
+	// How old a signature may be when it arrives, by its own signing time.
+	// Older mail counts as unsigned.
+	MaxSigningAge Duration `mapstructure:"max_signing_age" min:"1h"`
+}
+
+// Anchor is a set of trust anchors that speaks for some domains only.
+type Anchor struct {
+	// PEM file with the trust anchors.
+	CAFile string `mapstructure:"cafile"`
+
+	// Domains of the addresses they may speak for.
+	Domains []string `mapstructure:"domains"`
+}
+
+// Algorithms says which algorithms are good enough.
+type Algorithms struct {
+	// Signatures over SHA-1: `refuse` or `allow`.
+	SHA1Signatures string `mapstructure:"sha1_signatures" values:"refuse|allow"`
+
+	// Shortest RSA key that is used, in bits.
+	RSAMinBits int `mapstructure:"rsa_min_bits" min:"1024" max:"8192"`
+
+	// Posts that arrive encrypted with triple DES, as old clients write them:
+	// `allow` or `refuse`. Nothing is ever sent with it.
+	Decrypt3DES string `mapstructure:"decrypt_3des" values:"refuse|allow"`
+}
+
+// Revocation says how revocation is looked up and what an unknown state means.
+type Revocation struct {
+	// `crl`, `ocsp`, or both in the order in which they are asked.
+	Check []string `mapstructure:"check" values:"crl|ocsp"`
+
+	// For certificates to encrypt to.
+	Recipients RevocationPolicy `mapstructure:"recipients"`
+
+	// For certificates of those who sign.
+	Signers RevocationPolicy `mapstructure:"signers"`
+
+	// Addresses of lists of revoked certificates to be asked in place of
+	// others.
+	URLMap []URLMapping `mapstructure:"url_map"`
+
+	// HTTP proxy through which they are fetched.
+	Proxy string `mapstructure:"proxy"`
+}
+
+// RevocationPolicy says what follows from not knowing.
+type RevocationPolicy struct {
+	// No fresh answer could be had: `allow`, `refuse`, or `grace`: as good as
+	// the last answer for some time.
+	Unknown string `mapstructure:"unknown" values:"allow|grace|refuse"`
+
+	// How long that time is.
+	Grace Duration `mapstructure:"grace"`
+
+	// The certificate names no way to ask: `allow` or `refuse`.
+	NoMechanism string `mapstructure:"no_mechanism" values:"allow|refuse"`
+}
+
+// URLMapping puts one address in the place of another.
+type URLMapping struct {
+	// Beginning of the address a certificate names.
+	From string `mapstructure:"from"`
+
+	// What is put in its place.
+	To string `mapstructure:"to"`
+}
+
+// Directory is one LDAP directory in which certificates are looked up.
+type Directory struct {
+	// Its name, in resolver.order, the log and `cert explain`.
+	Name string `mapstructure:"name"`
+
+	// What kind of server it is; gives filter and attributes their defaults:
+	// `openldap`, `active-directory`, `389ds`, or `custom`, which has none.
+	Preset string `mapstructure:"preset" values:"openldap|active-directory|389ds|custom"`
+
+	// Its servers, `ldaps://host`, `ldap://host` or `ldapi:///path`, asked in
+	// this order.
+	URLs []string `mapstructure:"urls"`
+
+	// Says STARTTLS on `ldap://` before anything else.
+	StartTLS bool `mapstructure:"starttls"`
+
+	// PEM file with the authorities that vouch for the servers' certificates.
+	// Empty: those of the system.
+	CAFile string `mapstructure:"cafile"`
+
+	// Allows `ldap://` without STARTTLS to a server that is not on this
+	// machine: whoever sits between may put in certificates of his own, and
+	// reads the bind password.
+	Insecure bool `mapstructure:"insecure"`
+
+	// Domains of the addresses this directory answers for. Empty: all.
+	Domains []string `mapstructure:"domains"`
+
+	// Name under which Sealist binds. Empty: it binds anonymously.
+	BindDN string `mapstructure:"bind_dn"`
+
+	// File with the password for bind_dn, a line end behind it taken away.
+	BindPasswordFile string `mapstructure:"bind_password_file"`
+
+	// Entry under which people are searched for, with everything below it.
+	BaseDN string `mapstructure:"base_dn"`
+
+	// Filter that finds the person of an address. `{addr}` stands for the
+	// address, `{local}` for what is before the @; both are escaped.
+	Filter string `mapstructure:"filter"`
+
+	// Attributes that hold certificates, by their bare names without
+	// `;binary`. All their values together are candidates; the order only
+	// breaks ties.
+	Attributes []string `mapstructure:"attributes"`
+
+	// What ties a certificate to the address: `certificate`, it names the
+	// address itself; or `entry`, a certificate that names no address at all
+	// counts because it stands in that person's entry.
+	AddressMatch string `mapstructure:"address_match" values:"certificate|entry"`
+
+	// How long one question to one server may take, connecting included.
+	Timeout Duration `mapstructure:"timeout" min:"100ms" max:"5m"`
+}
+
+// Harvest is about certificates learnt from signed mail.
+type Harvest struct {
+	// Whether certificates are learnt from the signed mail lists receive.
+	Enabled bool `mapstructure:"enabled"`
+
+	// How long one is kept after it was last seen.
+	Expire Duration `mapstructure:"expire" effect:"none"`
+}
+
+// Files is the folder of PEM files named as Sympa names them.
+type Files struct {
+	// The folder: `user@domain`, `user@domain@sign` and `user@domain@enc` are
+	// the files in it. A relative path counts from data_dir.
+	Dir string `mapstructure:"dir"`
+}
+
+// Resolver says how the sources of certificates work together.
+type Resolver struct {
+	// The sources in the order in which they are asked: names of directories,
+	// `harvest`, `files`. Empty: the directories as they stand, then harvest,
+	// then files.
+	Order []string `mapstructure:"order"`
+
+	// Which of a person's usable certificates a copy is encrypted to: `all`,
+	// so that each of his devices opens it, or `newest`.
+	Select string `mapstructure:"select" values:"all|newest"`
+
+	// Certificates of one person a copy is encrypted to at most, the newest
+	// first.
+	MaxCertificates int `mapstructure:"max_certificates" min:"1" max:"8"`
+
+	// How long a found certificate is used before the source is asked again.
+	PositiveTTL Duration `mapstructure:"positive_ttl" effect:"none"`
+
+	// How long "there is none" holds.
+	NegativeTTL Duration `mapstructure:"negative_ttl" effect:"none"`
+
+	// How long an earlier answer may stand in while the source cannot be
+	// asked.
+	StaleIfError Duration `mapstructure:"stale_if_error" effect:"none"`
+}
+
+// Log says what is written to the log.
+type Log struct {
+	// `debug`, `info`, `warn` or `error`.
+	Level string `mapstructure:"level" values:"debug|info|warn|error"`
+
+	// `text`, or `json`: one object a line.
+	Format string `mapstructure:"format" values:"text|json"`
+}
+
+// Web is about HTTPS pages and JSON API.
+type Web struct {
+	// Address to listen on, `host:port`.
+	Listen string `mapstructure:"listen"`
+
+	// Certificate to serve with.
+	TLS TLSPair `mapstructure:"tls"`
+
+	// Where people reach it from outside.
+	BaseURL string `mapstructure:"base_url"`
+
+	// Networks of proxies whose word about the client's address counts.
+	TrustedProxies []string `mapstructure:"trusted_proxies"`
+}
+
+// Metrics is about Prometheus metrics.
+type Metrics struct {
+	// Address to listen on, `host:port`.
+	Listen string `mapstructure:"listen"`
+}
