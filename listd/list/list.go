@@ -1,0 +1,142 @@
+// Package list holds the values everything else speaks of: addresses, lists,
+// their members and the roles of members. It does no I/O.
+package list
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ID is the number under which the database keeps a list; 0 is no list.
+type ID int64
+
+// String returns the number in decimal.
+func (id ID) String() string { return strconv.FormatInt(int64(id), 10) }
+
+// Role is what a person is on a list. One person may have several.
+type Role string
+
+// The roles.
+const (
+	RoleMember Role = "member" // receives posts (a subscriber)
+	RoleOwner  Role = "owner"  // answers for the list
+	RoleEditor Role = "editor" // decides on held posts
+)
+
+// ParseRole reads one of the three words; "" is RoleMember.
+func ParseRole(s string) (Role, error) {
+	switch r := Role(s); r {
+	case "":
+		return RoleMember, nil
+	case RoleMember, RoleOwner, RoleEditor:
+		return r, nil
+	}
+	return "", fmt.Errorf("%.40q is not a role: write member, owner or editor", s)
+}
+
+// State says whether a list takes posts.
+type State string
+
+// The states of a list.
+const (
+	Open   State = "open"   // takes posts
+	Closed State = "closed" // kept, but takes no posts
+)
+
+// ParseState reads "open" or "closed"; "" is Open.
+func ParseState(s string) (State, error) {
+	switch st := State(s); st {
+	case "":
+		return Open, nil
+	case Open, Closed:
+		return st, nil
+	}
+	return "", fmt.Errorf("%.40q is not a list state: write open or closed", s)
+}
+
+// DefaultSend is the scenario of a list that names none: members may post, and
+// their post must be signed.
+const DefaultSend = "private_smime"
+
+// List is one mailing list.
+type List struct {
+	ID          ID        `json:"id"`
+	Address     Address   `json:"address"`
+	Description string    `json:"description,omitempty"`
+	Send        string    `json:"send"`    // name of the scenario that decides on posts
+	State       State     `json:"state"`   // open or closed
+	Created     time.Time `json:"created"` // UTC
+	HasKey      bool      `json:"has_key"` // a key pair is installed; read-only: kept with the keys
+}
+
+// Name returns the local part of the list's address.
+func (l List) Name() string { return l.Address.Local() }
+
+// Owner returns LIST-owner@domain: the reverse-path of the list's mail, and
+// where people reach its owners.
+func (l List) Owner() Address {
+	// CheckListAddress left room for the suffix.
+	owner, _ := ParseAddress(l.Address.Local() + OwnerSuffix + "@" + l.Address.Domain())
+	return owner
+}
+
+// OwnerSuffix is what a list's own mail and mail to its owners carries behind
+// the list's name. RFC 2142 section 6 has the idea, Sympa the word.
+const OwnerSuffix = "-owner"
+
+// Suffixes that address a function of a list and so cannot end a list's name.
+// Those without a function in this version are reserved for it.
+var reservedSuffixes = []string{
+	OwnerSuffix, "-request", "-editor", "-subscribe", "-unsubscribe", "-bounce", "-bounces", "-return", "-confirm",
+}
+
+// MaxNameOctets is the longest name of a list: with the longest suffix behind
+// it the local part still has at most 64 octets.
+const MaxNameOctets = 50
+
+// ErrListAddress is what every refusal of [CheckListAddress] wraps.
+var ErrListAddress = errors.New("not usable as a list's address")
+
+// CheckListAddress says whether a new list can have this address. The name is
+// lower-case ASCII letters, digits, ".", "_", "-" and "+", at most 50 octets,
+// begins with a letter or digit, and does not end with a suffix that addresses
+// a function of another list (such as "-owner" or "-request").
+func CheckListAddress(a Address) error {
+	name := a.Local()
+	refuse := func(reason string) error {
+		return fmt.Errorf("%w: %s: %s", ErrListAddress, a, reason)
+	}
+	switch {
+	case a.IsZero():
+		return fmt.Errorf("%w: it is empty; write NAME@DOMAIN", ErrListAddress)
+	case !a.IsASCII():
+		return refuse("use ASCII letters only")
+	case len(name) > MaxNameOctets:
+		return refuse(fmt.Sprintf("the name is longer than %d characters", MaxNameOctets))
+	case len(a.text)+MaxLocalPartOctets-MaxNameOctets > MaxAddressOctets:
+		return refuse("name and domain together are too long")
+	case strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-+", r) }):
+		return refuse("use lower-case letters, digits and . _ - + in the name")
+	case strings.IndexByte("._-+", name[0]) >= 0:
+		return refuse("begin the name with a letter or a digit")
+	}
+	for _, suffix := range reservedSuffixes {
+		if strings.HasSuffix(name, suffix) {
+			return refuse(fmt.Sprintf("a name that ends with %s addresses a function of another list", suffix))
+		}
+	}
+	return nil
+}
+
+// Member is one person in one role on one list.
+type Member struct {
+	List      ID        `json:"list"`
+	Address   Address   `json:"address"`
+	Role      Role      `json:"role"`
+	Name      string    `json:"name,omitempty"`
+	Suspended bool      `json:"suspended,omitempty"` // receives no posts for now
+	Added     time.Time `json:"added"`               // UTC
+}
