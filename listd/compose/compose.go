@@ -1,0 +1,99 @@
+// Package compose makes the message that a list distributes out of the post it
+// received: which fields of the outer header a copy keeps, and which the list
+// adds. It never touches signed octets (invariant 6).
+package compose
+
+import (
+	"fmt"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/smime/entity"
+)
+
+// Stamp is what a copy gets where the post has none of its own: the same for
+// every copy of a post, whenever it is made (invariant 8).
+type Stamp struct {
+	ID       string    // of the spool item
+	Received time.Time // when the post was accepted
+}
+
+// keptSealed are the outer fields that a sealed copy keeps. It is an
+// allow-list: what is not named may hold what the sender did not mean to show.
+var keptSealed = []string{"From", "To", "Cc", "Date", "Message-ID", "Subject", "In-Reply-To", "References"}
+
+// droppedClear are the outer fields that a copy in clear does not keep. RFC
+// 2369 section 3 and RFC 2919 section 3: List-* fields are this list's to set.
+var droppedClear = []string{"Return-Path", "Sender", "Precedence"}
+
+// SealedHeader returns the outer fields of a sealed copy, without those that
+// describe its content: the sealer adds them.
+func SealedHeader(l list.List, outer entity.Header, s Stamp) ([]byte, error) {
+	var b entity.Builder
+	addOwn(&b, l)
+	addMissing(&b, l, outer, s)
+	for _, f := range outer {
+		if slices.ContainsFunc(keptSealed, f.Is) {
+			b.AddField(f)
+		}
+	}
+	return b.Octets()
+}
+
+// Clear returns a whole copy of a post that arrived in clear. Its body and the
+// fields that describe it are those of the post, octet for octet.
+func Clear(l list.List, post *entity.Entity, s Stamp) ([]byte, error) {
+	var b entity.Builder
+	addOwn(&b, l)
+	addMissing(&b, l, post.Header(), s)
+	for _, f := range post.Header() {
+		if slices.ContainsFunc(droppedClear, f.Is) || strings.HasPrefix(strings.ToLower(f.Name), "list-") || f.Name == "" {
+			continue
+		}
+		b.AddField(f)
+	}
+	header, err := b.Octets()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, len(header)+2+len(post.Body()))
+	out = append(out, header...)
+	out = append(out, "\r\n"...)
+	return append(out, post.Body()...), nil
+}
+
+// addOwn writes the fields that say which list this is.
+func addOwn(b *entity.Builder, l list.List) {
+	b.Add("List-Id", "<"+ListID(l)+">")
+	b.AddAddresses("Sender", mail.Address{Address: l.Owner().String()})
+	b.Add("Precedence", "list")
+}
+
+// addMissing writes the fields that RFC 5322 section 3.6 asks for, and that a
+// reader needs to tell copies from posts, where the author's program left them out.
+func addMissing(b *entity.Builder, l list.List, h entity.Header, s Stamp) {
+	if MessageID(h) == "" {
+		b.Add("Message-ID", fmt.Sprintf("<%s@%s>", s.ID, l.Address.Domain()))
+	}
+	if h.Get("Date") == "" {
+		b.Add("Date", s.Received.UTC().Format(time.RFC1123Z))
+	}
+}
+
+// ListID returns the list's identifier without its angle brackets: the list's
+// address with a dot for the @ (RFC 2919 section 3).
+func ListID(l list.List) string { return l.Name() + "." + l.Address.Domain() }
+
+// FromList tells whether a message was distributed by this list before.
+func FromList(l list.List, h entity.Header) bool {
+	own := "<" + ListID(l) + ">"
+	return slices.ContainsFunc(h.All("List-Id"), func(f entity.Field) bool {
+		return strings.HasSuffix(strings.ToLower(f.Value()), strings.ToLower(own))
+	})
+}
+
+// MessageID returns the Message-ID with its angle brackets, or "".
+func MessageID(h entity.Header) string { return h.Get("Message-ID") }

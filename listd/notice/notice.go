@@ -1,0 +1,164 @@
+// Package notice writes service mail: what the server has to tell people
+// itself. A notice is a template's name and a few short strings, never content
+// of a post; its octets are made when it is sent.
+//
+// Interim: English only, in clear and unsigned; the keys issue adds languages,
+// signatures and sealing. A notice therefore carries nothing that a stranger
+// may not read (invariants 1 and 12).
+package notice
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"mime/quotedprintable"
+	"net/mail"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/smime/entity"
+)
+
+// The notices that exist.
+const (
+	NoCertificate    = "no_certificate"    // to a member: a copy was withheld, there is nothing to seal it to
+	NotAccepted      = "not_accepted"      // to a sender: the same words for all that can go wrong with an encrypted post
+	Refused          = "refused"           // to a sender: the scenario refused a post that arrived in clear, or whose author is known
+	CertificateAdded = "certificate_added" // to a person: a new certificate will be used for him
+)
+
+// answers are the notices that answer a message; RFC 3834 section 5 wants them
+// told apart from those that come by themselves.
+var answers = map[string]bool{NotAccepted: true, Refused: true}
+
+//go:embed templates/*.txt
+var files embed.FS
+
+// maxParam bounds each string that goes into a template, in octets.
+const maxParam = 1000
+
+// Notices renders notices. It is safe for concurrent use.
+type Notices struct {
+	templates *template.Template
+}
+
+// New reads the templates.
+func New() (*Notices, error) {
+	t, err := template.New("").Option("missingkey=error").ParseFS(files, "templates/*.txt")
+	if err != nil {
+		return nil, fmt.Errorf("reading the templates of service mail: %w", err)
+	}
+	return &Notices{templates: t}, nil
+}
+
+// Render returns the whole message of a notice of list l: header, empty line,
+// text. messageID, with its angle brackets, and date are those of the
+// notice's delivery, so that a repeated attempt sends the same message.
+func (n *Notices) Render(l list.List, nt store.Notice, messageID string, date time.Time) ([]byte, error) {
+	text, err := n.text(l, nt)
+	if err != nil {
+		return nil, err
+	}
+	subject, body, ok := strings.Cut(text, "\n\n")
+	subject, isSubject := strings.CutPrefix(subject, "Subject: ")
+	if !ok || !isSubject {
+		return nil, fmt.Errorf("template %s does not begin with a Subject and an empty line", nt.Template)
+	}
+	encoding, encoded, err := encode(body)
+	if err != nil {
+		return nil, err
+	}
+	auto := "auto-generated"
+	if answers[nt.Template] {
+		auto = "auto-replied"
+	}
+	var b entity.Builder
+	b.AddAddresses("From", mail.Address{Address: l.Owner().String()})
+	b.AddAddresses("To", mail.Address{Address: nt.To.String()})
+	b.AddText("Subject", subject)
+	b.Add("Date", date.UTC().Format(time.RFC1123Z))
+	b.Add("Message-ID", messageID)
+	if id := nt.Params["message_id"]; answers[nt.Template] && plainID(id) {
+		b.Add("In-Reply-To", id)
+	}
+	b.Add("Auto-Submitted", auto)
+	b.Add("X-Auto-Response-Suppress", "All") // QUIRK: Exchange answers automatic mail unless told so in its own words
+	b.Add("MIME-Version", "1.0")
+	b.Add("Content-Type", "text/plain; charset=utf-8")
+	b.Add("Content-Transfer-Encoding", encoding)
+	header, err := b.Octets()
+	if err != nil {
+		return nil, fmt.Errorf("notice %s: %w", nt.Template, err)
+	}
+	return append(append(header, "\r\n"...), encoded...), nil
+}
+
+// text executes the template.
+func (n *Notices) text(l list.List, nt store.Notice) (string, error) {
+	data := map[string]string{"list": l.Address.String(), "owner": l.Owner().String(), "to": nt.To.String()}
+	for k, v := range nt.Params {
+		data[k] = clean(v)
+	}
+	var out strings.Builder
+	if err := n.templates.ExecuteTemplate(&out, nt.Template+".txt", data); err != nil {
+		return "", fmt.Errorf("notice %s: %w", nt.Template, err)
+	}
+	return out.String(), nil
+}
+
+// clean makes a string fit for one line of text.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) > maxParam {
+		s = strings.ToValidUTF8(s[:maxParam], "") + "…"
+	}
+	return s
+}
+
+// plainID tells whether a Message-ID can be quoted in a header field.
+func plainID(id string) bool {
+	if len(id) < 3 || len(id) > 200 || id[0] != '<' || id[len(id)-1] != '>' {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// encode returns the transfer encoding and the encoded body, with CRLF.
+func encode(body string) (string, []byte, error) {
+	crlf := strings.ReplaceAll(body, "\n", "\r\n")
+	if plain(body) {
+		return "7bit", []byte(crlf), nil
+	}
+	var out bytes.Buffer
+	w := quotedprintable.NewWriter(&out)
+	if _, err := w.Write([]byte(crlf)); err != nil {
+		return "", nil, err
+	}
+	if err := w.Close(); err != nil {
+		return "", nil, err
+	}
+	return "quoted-printable", out.Bytes(), nil
+}
+
+// plain tells whether a text is ASCII in lines of at most 78 characters.
+func plain(body string) bool {
+	for line := range strings.Lines(body) {
+		if len(line) > 79 {
+			return false
+		}
+	}
+	return strings.IndexFunc(body, func(r rune) bool { return r > 0x7e }) < 0
+}
