@@ -105,16 +105,22 @@ func (c *Config) KeyPassword() (Secret, error) {
 			return secret, err
 		}
 	}
-	if c.KeyPasswordFile != "" {
-		return ReadSecretFile(c.KeyPasswordFile)
-	}
-	if c.File != "" {
-		secret, err := ReadSecretFile(filepath.Join(filepath.Dir(c.File), keyPasswordCredential))
-		if !errors.Is(err, os.ErrNotExist) {
+	if path := c.keyPasswordPath(); path != "" {
+		secret, err := ReadSecretFile(path)
+		if c.KeyPasswordFile != "" || !errors.Is(err, os.ErrNotExist) {
 			return secret, err
 		}
 	}
 	return Secret{}, fmt.Errorf("key password: %w", ErrNoSecret)
+}
+
+// keyPasswordPath is the file of key_password_file, else the one that may
+// stand beside the configuration file, else nothing.
+func (c *Config) keyPasswordPath() string {
+	if c.KeyPasswordFile != "" || c.File == "" {
+		return c.KeyPasswordFile
+	}
+	return filepath.Join(filepath.Dir(c.File), keyPasswordCredential)
 }
 
 // BindPassword reads the password for bind_dn; the zero Secret if no file is

@@ -1,0 +1,178 @@
+package config
+
+import (
+	"fmt"
+	"net/mail"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// A checker gathers what is wrong with the values, by their keys.
+type checker struct {
+	mistakes []Finding
+	warnings []Finding
+}
+
+func (k *checker) mistake(key, what, remedy string) {
+	k.mistakes = append(k.mistakes, Finding{Key: key, What: what, Remedy: remedy})
+}
+
+func (k *checker) warn(key, what, remedy string) {
+	k.warnings = append(k.warnings, Finding{Key: key, What: what, Remedy: remedy})
+}
+
+// check applies every rule that the types alone cannot state.
+func (c *Config) check() (mistakes, warnings []Finding) {
+	k := &checker{}
+	k.site(c)
+	k.smtp(c.SMTP)
+	k.relay(c.Relay)
+	k.store(c.Store)
+	k.trust(c.Trust)
+	k.keyPassword(c)
+	for i, d := range c.Directories {
+		k.directory(fmt.Sprintf("directories[%d]", i), d)
+	}
+	k.directoryNames(c.Directories)
+	k.order(c)
+	return k.mistakes, k.warnings
+}
+
+// site checks what the whole server is called by.
+func (k *checker) site(c *Config) {
+	if c.DataDir == "" {
+		k.mistake("data_dir", "is empty", "name the folder that is to hold the database, as /var/lib/sealist")
+	}
+	if c.Hostname != "" {
+		k.domain("hostname", c.Hostname)
+	}
+	k.domains("domains", c.Domains)
+	for i, address := range c.Listmasters {
+		if !bareAddress(address) {
+			k.mistake(fmt.Sprintf("listmasters[%d]", i), fmt.Sprintf("%q is no mail address", address), "write it bare, as postmaster@example.org")
+		}
+	}
+}
+
+// bareAddress tells whether s is one plain ASCII address without a name or
+// brackets. The address a person writes to is parsed elsewhere, strictly; this
+// catches what was mistyped.
+func bareAddress(s string) bool {
+	parsed, err := mail.ParseAddress(s)
+	return err == nil && parsed.Address == s && len(s) <= 254
+}
+
+func (k *checker) domains(key string, domains []string) {
+	for i, d := range domains {
+		itemKey := fmt.Sprintf("%s[%d]", key, i)
+		if slices.Contains(domains[:i], d) {
+			k.mistake(itemKey, fmt.Sprintf("%q stands here twice", d), "take one out")
+			continue
+		}
+		k.domain(itemKey, d)
+	}
+}
+
+// domain checks a name of letters, digits and hyphens (RFC 1123 section 2.1).
+func (k *checker) domain(key, d string) {
+	switch {
+	case d != strings.ToLower(d):
+		k.mistake(key, fmt.Sprintf("%q has capitals", d), "write "+strings.ToLower(d))
+	case strings.HasSuffix(d, "."):
+		k.mistake(key, fmt.Sprintf("%q ends in a dot", d), "write "+strings.TrimRight(d, "."))
+	case strings.ContainsFunc(d, func(r rune) bool { return r > 0x7e }):
+		k.mistake(key, fmt.Sprintf("%q has letters beyond ASCII", d), "write the domain in the form that begins with xn--")
+	case !hostName(d):
+		k.mistake(key, fmt.Sprintf("%q is no domain name", d), "write a name as lists.example.org, without @ and without a port")
+	}
+}
+
+func hostName(d string) bool {
+	if d == "" || len(d) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(d, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, c := range []byte(label) {
+			if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// smtp checks listeners, TLS and networks.
+func (k *checker) smtp(s SMTP) {
+	for i, text := range s.Listen {
+		key := fmt.Sprintf("smtp.listen[%d]", i)
+		if slices.Contains(s.Listen[:i], text) {
+			k.mistake(key, fmt.Sprintf("%q stands here twice", text), "take one out")
+			continue
+		}
+		if _, err := ParseEndpoint(text); err != nil {
+			k.mistake(key, err.Error(), endpointRemedy)
+		}
+	}
+	k.tlsPair("smtp.tls", s.TLS)
+	k.networks("smtp.trusted_networks", s.TrustedNetworks)
+}
+
+func (k *checker) networks(key string, networks []string) {
+	for i, text := range networks {
+		itemKey := fmt.Sprintf("%s[%d]", key, i)
+		prefix, err := netip.ParsePrefix(text)
+		if err == nil {
+			if prefix != prefix.Masked() {
+				k.mistake(itemKey, fmt.Sprintf("%q has bits set behind its /%d", text, prefix.Bits()), "write "+prefix.Masked().String())
+			}
+			continue
+		}
+		remedy := "write it as 192.0.2.0/24 or 2001:db8::/32"
+		if address, err := netip.ParseAddr(text); err == nil {
+			remedy = fmt.Sprintf("write %s/%d for this one address", text, address.BitLen())
+		}
+		k.mistake(itemKey, fmt.Sprintf("%q is no network", text), remedy)
+	}
+}
+
+// relay checks the next hop.
+func (k *checker) relay(r Relay) {
+	e, err := ParseEndpoint(r.Address)
+	switch {
+	case err != nil:
+		k.mistake("relay.address", err.Error(), endpointRemedy)
+	case e.Network == "unix" && (r.TLS == "required" || r.TLS == "implicit"):
+		k.mistake("relay.tls", fmt.Sprintf("%q asks for a verified certificate, but a socket has no name to verify it by", r.TLS), "write none")
+	}
+	if r.CAFile != "" {
+		k.certificates("relay.cafile", r.CAFile, false)
+	}
+}
+
+// store checks the database's address.
+func (k *checker) store(s Store) {
+	scheme, path, _ := strings.Cut(s.URL, ":")
+	switch {
+	case scheme == "postgres" || scheme == "postgresql":
+		k.mistake("store.url", "PostgreSQL is not supported in this version", "write sqlite:sealist.db")
+	case scheme != "sqlite":
+		k.mistake("store.url", fmt.Sprintf("%q is no database Sealist knows", redactURL(s.URL)), "write sqlite:FILE, as sqlite:sealist.db")
+	case path == "" || strings.HasPrefix(path, "//"):
+		k.mistake("store.url", fmt.Sprintf("%q names no file", s.URL), "write sqlite:FILE without slashes behind the colon unless the path is absolute, as sqlite:sealist.db or sqlite:/var/lib/sealist/sealist.db")
+	case strings.ContainsAny(path, "?#"):
+		k.mistake("store.url", "has parameters behind the file's name", "write the file's name alone; Sealist sets what it needs")
+	}
+}
+
+// redactURL keeps a password that stands in an address out of messages.
+func redactURL(s string) string {
+	scheme, rest, found := strings.Cut(s, "://")
+	if i := strings.LastIndex(rest, "@"); found && i >= 0 {
+		return scheme + "://…" + rest[i:]
+	}
+	return s
+}

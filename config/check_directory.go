@@ -1,0 +1,173 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// sourceName is how a source of certificates may be called.
+var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
+// directoryNames finds names that are missing, taken or reserved.
+func (k *checker) directoryNames(directories []Directory) {
+	seen := map[string]bool{}
+	for i, d := range directories {
+		section := fmt.Sprintf("directories[%d]", i)
+		key := section + ".name"
+		switch {
+		case d.Name == "":
+			k.mistake(section, "has no name", "give it one, as name: corp")
+		case d.Name == SourceHarvest || d.Name == SourceFiles:
+			k.mistake(key, fmt.Sprintf("%q is the name of another source of certificates", d.Name), "give the directory a name of its own")
+		case !sourceName.MatchString(d.Name):
+			k.mistake(key, fmt.Sprintf("%q is no name", d.Name), "use small letters, digits, dots and hyphens")
+		case seen[d.Name]:
+			k.mistake(key, fmt.Sprintf("%q is the name of an earlier directory", d.Name), "give each directory a name of its own")
+		}
+		seen[d.Name] = true
+	}
+}
+
+// directory checks one directory but its name.
+func (k *checker) directory(section string, d Directory) {
+	if len(d.URLs) == 0 {
+		k.mistake(section, "names no server", "add urls, as urls: [ldaps://ldap.example.org]")
+	}
+	for i, text := range d.URLs {
+		key := fmt.Sprintf("%s.urls[%d]", section, i)
+		plain, what, remedy := checkLDAPURL(text, d.StartTLS)
+		switch {
+		case what != "":
+			k.mistake(key, what, remedy)
+		case plain && !d.Insecure:
+			k.mistake(key, fmt.Sprintf("%q is read and changed by whoever sits between: certificates and the bind password go over it in clear", text),
+				"write ldaps://, or set starttls: true; insecure: true allows it all the same")
+		}
+	}
+	if d.CAFile != "" {
+		k.certificates(section+".cafile", d.CAFile, false)
+	}
+	k.domains(section+".domains", d.Domains)
+	k.bind(section, d)
+	k.search(section, d)
+}
+
+// bind checks name and password.
+func (k *checker) bind(section string, d Directory) {
+	switch {
+	case d.BindPasswordFile != "" && d.BindDN == "":
+		k.mistake(section+".bind_password_file", "is a password without a name", "set bind_dn")
+	case d.BindDN != "" && d.BindPasswordFile == "":
+		// A bind with a name and no password is an anonymous bind that looks
+		// like another (RFC 4513 section 5.1.2).
+		k.mistake(section+".bind_dn", "has no password", "set bind_password_file; for an anonymous bind take bind_dn out")
+	case d.BindPasswordFile != "":
+		if _, err := d.BindPassword(); err != nil {
+			k.mistake(section+".bind_password_file", pathError(err), "the file must hold the password and be readable by the user that runs listd")
+		}
+	}
+	for _, dn := range []struct{ key, text string }{{"bind_dn", d.BindDN}, {"base_dn", d.BaseDN}} {
+		if dn.text == "" || strings.Contains(dn.text, "@") { // QUIRK: Active Directory binds by user@domain too
+			continue
+		}
+		if _, err := ldap.ParseDN(dn.text); err != nil && !strings.Contains(dn.text, `\`) { // QUIRK: and by DOMAIN\user
+			k.mistake(section+"."+dn.key, fmt.Sprintf("%q is no distinguished name", dn.text), "write it as ou=people,dc=example,dc=org")
+		}
+	}
+}
+
+// search checks base, filter and attributes.
+func (k *checker) search(section string, d Directory) {
+	if d.BaseDN == "" {
+		k.mistake(section, "has no base_dn", "name the entry below which people are found, as base_dn: dc=example,dc=org")
+	}
+	switch {
+	case d.Filter == "":
+		k.mistake(section, "has no filter, and its preset gives none", "set filter, as filter: (mail={addr}), or preset: openldap, active-directory or 389ds")
+	case !strings.Contains(d.Filter, "{addr}") && !strings.Contains(d.Filter, "{local}"):
+		k.mistake(section+".filter", "finds the same entries for every address", "put {addr} or {local} where the address belongs, as (mail={addr})")
+	default:
+		sample := strings.NewReplacer("{addr}", "user@example.org", "{local}", "user").Replace(d.Filter)
+		if _, err := ldap.CompileFilter(sample); err != nil {
+			k.mistake(section+".filter", fmt.Sprintf("%q is no LDAP filter: %s", d.Filter, ldapText(err)), "count the brackets, and write it as (mail={addr})")
+		}
+	}
+	if len(d.Attributes) == 0 {
+		k.mistake(section, "has no attributes, and its preset gives none", "set attributes, as attributes: [userSMIMECertificate, userCertificate]")
+	}
+	for i, name := range d.Attributes {
+		k.attribute(fmt.Sprintf("%s.attributes[%d]", section, i), name, d.Preset, d.Attributes[:i])
+	}
+}
+
+// attributeName is a descriptor of RFC 4512 section 1.4.
+var attributeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*$`)
+
+// attribute checks the name of one attribute that holds certificates. With a
+// preset only the standard two are known; a custom directory may have its own.
+func (k *checker) attribute(key, name, preset string, before []string) {
+	known := []string{"userSMIMECertificate", "userCertificate"}
+	if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
+		name = known[i]
+	}
+	same := func(earlier string) bool { return strings.EqualFold(earlier, name) }
+	bare, option, optioned := strings.Cut(name, ";")
+	switch {
+	case slices.ContainsFunc(before, same):
+		k.mistake(key, fmt.Sprintf("%q stands here twice", name), "take one out")
+	case optioned:
+		k.mistake(key, fmt.Sprintf("%q has the option ;%s, with which some servers return nothing", name, option), "write "+bare+": Sealist understands either answer")
+	case slices.Contains(known, name):
+	case preset != "custom":
+		remedy := "write " + oneOf(known) + "; another attribute goes with preset: custom"
+		if near := nearest(name, known); near != "" {
+			remedy = "did you mean " + near + "?"
+		}
+		k.mistake(key, fmt.Sprintf("%q is no attribute that holds certificates", name), remedy)
+	case !attributeName.MatchString(name):
+		k.mistake(key, fmt.Sprintf("%q is no name of an attribute", name), "write it as userCertificate")
+	}
+}
+
+// ldapText takes go-ldap's own numbering off its message.
+func ldapText(err error) string {
+	text := err.Error()
+	if _, after, found := strings.Cut(text, ": ldap: "); found {
+		return after
+	}
+	return text
+}
+
+// order checks that resolver.order names sources, each once.
+func (k *checker) order(c *Config) {
+	sources := []string{}
+	for _, d := range c.Directories {
+		if d.Name != "" {
+			sources = append(sources, d.Name)
+		}
+	}
+	sources = append(sources, SourceHarvest, SourceFiles)
+	for i, name := range c.Resolver.Order {
+		key := fmt.Sprintf("resolver.order[%d]", i)
+		switch {
+		case name == "": // the directory without a name has been reported
+		case slices.Contains(c.Resolver.Order[:i], name):
+			k.mistake(key, fmt.Sprintf("%q stands here twice", name), "take one out")
+		case !slices.Contains(sources, name):
+			remedy := "the sources are " + oneOf(sources)
+			if near := nearest(name, sources); near != "" {
+				remedy = "did you mean " + near + "?"
+			}
+			k.mistake(key, fmt.Sprintf("%q is no source of certificates", name), remedy)
+		}
+	}
+	for i, d := range c.Directories {
+		if d.Name != "" && !slices.Contains(c.Resolver.Order, d.Name) {
+			k.warn(fmt.Sprintf("directories[%d]", i), fmt.Sprintf("is never asked: resolver.order does not name %q", d.Name), "add it there, or take the directory out")
+		}
+	}
+}

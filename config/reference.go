@@ -1,0 +1,173 @@
+package config
+
+import (
+	_ "embed"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"reflect"
+	"strings"
+)
+
+// typesSource is types.go itself: its comments are the reference, so that
+// there is one text for who reads the code and who edits the file.
+//
+//go:embed types.go
+var typesSource string
+
+//go:generate go test -run TestReferencePage -update .
+
+// Reference returns the reference of sealist.yaml in Markdown: every key with
+// what it means, its default and its environment variable. It is made from the
+// comments of the types; docs/configuration.md is a copy.
+func Reference() string {
+	w := &referenceWriter{docs: fieldDocs(typesSource)}
+	w.b.WriteString(referenceHead)
+	w.section(reflect.ValueOf(*Default()), "", nil, false, false)
+	return w.b.String()
+}
+
+const referenceHead = `# sealist.yaml
+
+Every key of the configuration file, with its default. ` + "`listd config init`" + ` writes a
+file to begin with, ` + "`listd config check`" + ` tells everything that is wrong with one. An
+empty file is valid: SMTP on loopback, a database under the data folder, no
+directory, and nobody trusted.
+
+Durations are written as ` + "`7d`, `12h`, `30m` or `1h30m`" + `. Relative paths count from the
+folder of the file, but where the key says otherwise. Every scalar outside a
+list can also come from the environment, under the name given with it; the
+environment comes before the file. A key that "has no effect in this version"
+is known and accepted, and does nothing yet.
+`
+
+// fieldDocs finds the comment of every field, by "Type.Field".
+func fieldDocs(source string) map[string]string {
+	file, err := parser.ParseFile(token.NewFileSet(), "types.go", source, parser.ParseComments)
+	if err != nil {
+		panic(err) // it is the source this program was compiled from
+	}
+	docs := map[string]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.TypeSpec)
+		if !ok {
+			return true
+		}
+		if structure, ok := spec.Type.(*ast.StructType); ok {
+			for _, f := range structure.Fields.List {
+				for _, name := range f.Names {
+					docs[spec.Name.Name+"."+name.Name] = strings.TrimSpace(f.Doc.Text())
+				}
+			}
+		}
+		return true
+	})
+	return docs
+}
+
+type referenceWriter struct {
+	b    strings.Builder
+	docs map[string]string
+}
+
+// section writes the keys of one section: first the single values, then the
+// sections in it, so that a heading never cuts a list of keys in two.
+func (w *referenceWriter) section(defaults reflect.Value, path string, steps []string, inList, idle bool) {
+	fields := fieldsOf(defaults.Type())
+	if path == "" {
+		w.b.WriteString("\n## The server\n")
+	}
+	w.b.WriteString("\n")
+	for _, f := range fields {
+		if k := f.kind(); k.scalar() || k == aList {
+			w.key(f, defaults, join(path, f.key), append(steps, f.key), inList, idle)
+		}
+	}
+	for _, f := range fields {
+		below, value := join(path, f.key), defaults.FieldByName(f.name)
+		switch f.kind() {
+		case aMapping:
+			w.heading(defaults.Type(), f, below, idle)
+			w.section(value, below, append(steps, f.key), inList, idle || f.idle)
+		case aListOfMappings:
+			below += "[]"
+			w.heading(defaults.Type(), f, below, idle)
+			w.section(elementDefaults(f.typ.Elem()), below, nil, true, idle || f.idle)
+		}
+	}
+}
+
+// elementDefaults is what an element of a list of sections begins with.
+func elementDefaults(t reflect.Type) reflect.Value {
+	if t == reflect.TypeFor[Directory]() {
+		return reflect.ValueOf(directoryDefaults())
+	}
+	return reflect.Zero(t)
+}
+
+func (w *referenceWriter) heading(t reflect.Type, f field, path string, idle bool) {
+	fmt.Fprintf(&w.b, "\n## %s\n\n%s\n", path, w.docs[t.Name()+"."+f.name])
+	if f.idle && !idle {
+		w.b.WriteString("\nThe whole section has no effect in this version.\n")
+	}
+}
+
+// key writes one key: its facts in one line, then its meaning.
+func (w *referenceWriter) key(f field, section reflect.Value, path string, steps []string, inList, idle bool) {
+	facts := []string{string(f.kind())}
+	if f.values != nil {
+		facts[0] = oneOf(f.values)
+		if f.kind() == aList {
+			facts[0] = "list of " + facts[0]
+		}
+	}
+	if limits := limitsOf(f); limits != "" {
+		facts = append(facts, limits)
+	}
+	if text := defaultText(section.FieldByName(f.name)); text != "" {
+		facts = append(facts, "default `"+text+"`")
+	}
+	if f.kind().scalar() && !inList {
+		facts = append(facts, "`"+leaf{field: f, path: steps}.variable()+"`")
+	}
+	if f.idle && !idle {
+		facts = append(facts, "**has no effect in this version**")
+	}
+	fmt.Fprintf(&w.b, "- `%s`: %s\n", path, strings.Join(facts, "; "))
+	for line := range strings.SplitSeq(w.docs[section.Type().Name()+"."+f.name], "\n") {
+		fmt.Fprintf(&w.b, "  %s\n", line)
+	}
+}
+
+// limitsOf writes the range of a number or duration.
+func limitsOf(f field) string {
+	switch {
+	case f.min != "" && f.max != "":
+		return f.min + " to " + f.max
+	case f.min != "":
+		return "at least " + f.min
+	case f.max != "":
+		return "at most " + f.max
+	}
+	return ""
+}
+
+// defaultText writes a default as the file would have it; nothing for an empty
+// one.
+func defaultText(v reflect.Value) string {
+	switch value := v.Interface().(type) {
+	case []string:
+		if len(value) == 0 {
+			return ""
+		}
+		return "[" + strings.Join(value, ", ") + "]"
+	case bool:
+		return fmt.Sprint(value)
+	default:
+		if v.IsZero() {
+			return ""
+		}
+		return fmt.Sprint(value)
+	}
+}
