@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -72,7 +73,9 @@ func (d *Directory) complete(base string) {
 func (c *Config) defaultOrder() []string {
 	var order []string
 	for _, d := range c.Directories {
-		order = append(order, d.Name)
+		if !slices.Contains(order, d.Name) {
+			order = append(order, d.Name)
+		}
 	}
 	if c.Harvest.Enabled {
 		order = append(order, SourceHarvest)

@@ -17,21 +17,21 @@ const redacted = "[secret]"
 // Reveal: printing, logging and marshalling give "[secret]". The zero value is
 // no secret at all.
 type Secret struct {
-	octets *[]byte // behind a pointer: fmt prints an address even where it cannot call Format
+	reveal func() []byte // fmt prints the address of a function even where it may not call Format
 }
 
 // NewSecret keeps a copy of the octets.
 func NewSecret(octets []byte) Secret {
 	kept := bytes.Clone(octets)
-	return Secret{octets: &kept}
+	return Secret{reveal: func() []byte { return kept }}
 }
 
 // Reveal returns the octets themselves, nil for the zero value.
 func (s Secret) Reveal() []byte {
-	if s.octets == nil {
+	if s.reveal == nil {
 		return nil
 	}
-	return *s.octets
+	return s.reveal()
 }
 
 // IsZero tells whether there is no secret, or an empty one.
