@@ -1,0 +1,90 @@
+package trust
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var (
+	oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+	oidKeyUsage       = asn1.ObjectIdentifier{2, 5, 29, 15}
+	oidExtKeyUsage    = asn1.ObjectIdentifier{2, 5, 29, 37}
+
+	oidEmailAddress = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}
+)
+
+// ErrNoCertificate says that octets hold no certificate at all.
+var ErrNoCertificate = errors.New("no certificate found")
+
+// ParseCertificates reads certificates from PEM (any number of CERTIFICATE blocks, anything between and beside them
+// ignored) or from DER (one or several, end to end). One that cannot be read harms only itself: the others come back
+// together with an error that names each that could not be read by its position. Octets without any certificate are an
+// error that wraps ErrNoCertificate.
+func ParseCertificates(pemOrDER []byte) ([]*x509.Certificate, error) {
+	if !bytes.Contains(pemOrDER, []byte("-----BEGIN ")) {
+		certs, err := x509.ParseCertificates(pemOrDER)
+		if err != nil || len(certs) == 0 {
+			return nil, errors.Join(ErrNoCertificate, err)
+		}
+		return certs, nil
+	}
+	var certs []*x509.Certificate
+	var errs []error
+	position := 0
+	for block, rest := pem.Decode(pemOrDER); block != nil; block, rest = pem.Decode(rest) {
+		if !strings.HasSuffix(block.Type, "CERTIFICATE") { // CERTIFICATE, X509 CERTIFICATE
+			continue
+		}
+		position++
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("certificate %d: %w", position, err))
+			continue
+		}
+		certs = append(certs, cert)
+	}
+	if position == 0 {
+		return nil, ErrNoCertificate
+	}
+	return certs, errors.Join(errs...)
+}
+
+// Fingerprint is the SHA-256 of the certificate's DER in lower-case hexadecimal, the name under which Sealist shows and
+// stores a certificate.
+func Fingerprint(cert *x509.Certificate) string {
+	sum := sha256.Sum256(cert.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// describe names a certificate in a detail: whose it is and its serial number.
+func describe(cert *x509.Certificate) string {
+	what := "the certificate"
+	if cert.IsCA && cert.BasicConstraintsValid {
+		what = "the CA certificate"
+	}
+	name := cert.Subject.String()
+	if name == "" {
+		name = strings.Join(Addresses(cert), ", ")
+	}
+	return fmt.Sprintf("%s of %q (serial %x)", what, name, cert.SerialNumber)
+}
+
+func hasExtension(cert *x509.Certificate, oid asn1.ObjectIdentifier) bool {
+	return extension(cert, oid) != nil
+}
+
+func extension(cert *x509.Certificate, oid asn1.ObjectIdentifier) []byte {
+	for i := range cert.Extensions {
+		if cert.Extensions[i].Id.Equal(oid) {
+			return cert.Extensions[i].Value
+		}
+	}
+	return nil
+}
