@@ -143,7 +143,7 @@ func TestBadValues(t *testing.T) {
 		{"smtp: { max_message_bytes: 010 }", "smtp.max_message_bytes", "not a whole number"},
 		{"smtp: { max_message_bytes: 5000000000 }", "smtp.max_message_bytes", "too large"},
 		{"smtp: { max_message_bytes: [1] }", "smtp.max_message_bytes", "one value"},
-		{"relay: { address: 'smtps://h:465' }", "relay.address", "neither smtp: nor lmtp:"},
+		{"relay: { address: 'smtps://h:465' }", "relay.address", "neither with smtp: nor with lmtp:"},
 		{"relay: { address: 'lmtp:/x', tls: required }", "relay.tls", "no name to verify"},
 		{"relay: { cafile: none }", "relay.cafile", "is a folder"},
 		{"relay: { tls: yes }", "relay.tls", `"yes" is not known`},

@@ -23,7 +23,7 @@ const endpointRemedy = "write smtp://host:port, lmtp://host:port or lmtp:/path/o
 func ParseEndpoint(text string) (Endpoint, error) {
 	scheme, rest, _ := strings.Cut(text, ":")
 	if scheme != "smtp" && scheme != "lmtp" {
-		return Endpoint{}, fmt.Errorf("%q begins with neither smtp: nor lmtp:", text)
+		return Endpoint{}, fmt.Errorf("%q begins neither with smtp: nor with lmtp: as it must", text)
 	}
 	e := Endpoint{LMTP: scheme == "lmtp"}
 	if hostPort, found := strings.CutPrefix(rest, "//"); found {

@@ -172,7 +172,7 @@ func TestMistakesOfTheEnvironment(t *testing.T) {
 	t.Setenv("SEALIST_RELAY_ADDRESS", "http://127.0.0.1")
 	want := []string{
 		`0 SEALIST_RELAY_CONNECTIONS: "many" is not a whole number (write digits alone, as 8)`,
-		`0 SEALIST_RELAY_ADDRESS: "http://127.0.0.1" begins with neither smtp: nor lmtp: (write smtp://host:port, lmtp://host:port or lmtp:/path/of/socket)`,
+		`0 SEALIST_RELAY_ADDRESS: "http://127.0.0.1" begins neither with smtp: nor with lmtp: as it must (write smtp://host:port, lmtp://host:port or lmtp:/path/of/socket)`,
 	}
 	if got := mistakes(t, ""); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q", got)
@@ -206,7 +206,7 @@ resolver: { order: [files, harvst] }
 	want := []string{
 		`2 domain: is not a key Sealist knows (did you mean domains?)`,
 		`4 smtp.listen[0]: "smtp://127.0.0.1" has no host:port behind the slashes (write smtp://host:port, lmtp://host:port or lmtp:/path/of/socket)`,
-		`4 smtp.listen[1]: "http://127.0.0.1:25" begins with neither smtp: nor lmtp: (write smtp://host:port, lmtp://host:port or lmtp:/path/of/socket)`,
+		`4 smtp.listen[1]: "http://127.0.0.1:25" begins neither with smtp: nor with lmtp: as it must (write smtp://host:port, lmtp://host:port or lmtp:/path/of/socket)`,
 		`5 smtp.max_message_bytes: "25M" is not a whole number (write digits alone, as 8)`,
 		`6 smtp.starttls: is not a key Sealist knows (it belongs to directories[].starttls)`,
 		`8 relay.tls: "oportunistic" is not known here (did you mean opportunistic?)`,
