@@ -1,0 +1,131 @@
+package store
+
+import (
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// dialect is everything in which one database differs from another.
+type dialect struct {
+	migrations func() (fs.FS, error)
+	goose      goose.Dialect
+	// rebind turns the placeholders "?" into the database's own.
+	rebind func(query string) string
+	// skipLocked stands behind the SELECT of a claim, so that two workers never
+	// wait for each other's rows.
+	skipLocked string
+	// forUpdate stands behind a SELECT whose row the transaction changes next.
+	forUpdate string
+	// explain wraps a driver's error in this package's sentinel, if it is one.
+	// It returns other errors as they are, and nil for nil.
+	explain func(err error, path string) error
+}
+
+//go:embed migrations/sqlite/*.sql
+var sqliteMigrations embed.FS
+
+var sqliteDialect = &dialect{
+	migrations: func() (fs.FS, error) { return fs.Sub(sqliteMigrations, "migrations/sqlite") },
+	goose:      goose.DialectSQLite3,
+	rebind:     func(query string) string { return query },
+	skipLocked: "", // one writer, which has the whole database
+	forUpdate:  "",
+	explain:    explainSQLite,
+}
+
+// prepareSQLiteFile makes folder and file with their modes before SQLite can
+// make them with the umask's; SQLite gives -wal and -shm the mode of the file.
+func prepareSQLiteFile(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		if err := f.Chmod(0o600); err != nil {
+			return fmt.Errorf("others may read it, and its mode cannot be set to 0600: %w", err)
+		}
+	}
+	return nil
+}
+
+// openSQLite returns the writer (one connection, every transaction takes the
+// write lock at its beginning, so that none fails half-way with a stale
+// snapshot) and the pool of readers. A goroutine that holds a transaction must
+// not ask the writer for anything else: it would wait for itself.
+func openSQLite(path string, busy time.Duration) (writer, reader *sql.DB, err error) {
+	dsn := func(pragmas ...string) string {
+		q := url.Values{"_pragma": append([]string{
+			fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()), // first: the next ones may have to wait
+			"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+		}, pragmas...)}
+		return (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String() + "?" + q.Encode()
+	}
+	writer, err = sql.Open("sqlite", dsn("cache_size(-16000)", "journal_size_limit(67108864)")+"&_txlock=immediate")
+	if err != nil {
+		return nil, nil, err
+	}
+	writer.SetMaxOpenConns(1)
+	reader, err = sql.Open("sqlite", dsn("query_only(1)"))
+	if err != nil {
+		writer.Close()
+		return nil, nil, err
+	}
+	reader.SetMaxOpenConns(8)
+	reader.SetMaxIdleConns(4)
+	return writer, reader, nil
+}
+
+// fullBelow is how much room a file system must have for an I/O error not to be
+// read as "full".
+const fullBelow = 1 << 20
+
+// explainSQLite sorts by primary result code (the low octet of the extended one).
+func explainSQLite(err error, path string) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return fmt.Errorf("%w (%w)", ErrBusy, err)
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("%w (%w)", ErrFull, err)
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+		return fmt.Errorf("%w (%w)", ErrReadOnly, err)
+	case sqlite3.SQLITE_IOERR:
+		// SQLite answers FULL when a write meets ENOSPC, but IOERR when the
+		// wal-index or a truncation does.
+		var st syscall.Statfs_t
+		if syscall.Statfs(filepath.Dir(path), &st) == nil && st.Bavail*uint64(st.Bsize) < fullBelow {
+			return fmt.Errorf("%w (%w)", ErrFull, err)
+		}
+	case sqlite3.SQLITE_CONSTRAINT:
+		switch e.Code() {
+		case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID:
+			return fmt.Errorf("%w (%w)", ErrExists, err)
+		case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+			return fmt.Errorf("%w (%w)", ErrNotFound, err)
+		}
+	}
+	return err
+}

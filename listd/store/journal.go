@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/sealist/sealist/listd/list"
+)
+
+// Changes returns the change counter. It grows with every change that a server
+// may have in memory (lists, members, keys, people's certificates), whoever
+// made it; a server that sees it grow drops what it holds.
+func (s *Store) Changes(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.read().row(ctx, `SELECT value FROM meta WHERE name = 'changes'`).Scan(&n)
+	return n, s.wrap("change counter", err)
+}
+
+// AuditEntry says who did what. Entries are added and never changed.
+type AuditEntry struct {
+	ID     int64             `json:"id"`
+	At     time.Time         `json:"at"`    // zero: now
+	Actor  string            `json:"actor"` // an address, or "listmaster (user NAME)"
+	Action string            `json:"action"`
+	List   list.ID           `json:"list,omitempty"`
+	Object string            `json:"object"`           // address, fingerprint, item
+	Detail map[string]string `json:"detail,omitempty"` // never content of a message (invariant 1)
+}
+
+// Audit adds an entry.
+func (s *Store) Audit(ctx context.Context, e AuditEntry) error {
+	if e.At.IsZero() {
+		e.At = s.clock()
+	}
+	detail, err := json.Marshal(e.Detail)
+	if err != nil {
+		return s.wrap("audit", err)
+	}
+	return s.write(ctx, "audit", func(h handle) error {
+		_, err := h.exec(ctx, `INSERT INTO audit (at, actor, action, list, object, detail) VALUES (?,?,?,?,?,?)`,
+			micros(e.At), e.Actor, e.Action, e.List, e.Object, string(detail))
+		return err
+	})
+}
+
+// AuditFilter chooses entries. The zero value is all of them.
+type AuditFilter struct {
+	List  list.ID // 0 is every list
+	After int64   // ID of the last one of the page before
+	Limit int     // 0: no limit
+}
+
+// AuditEntries returns entries, oldest first.
+func (s *Store) AuditEntries(ctx context.Context, f AuditFilter) ([]AuditEntry, error) {
+	var c conditions
+	c.add(`id > ?`, f.After)
+	if f.List != 0 {
+		c.add(`list = ?`, f.List)
+	}
+	rows, err := s.read().query(ctx, `SELECT id, at, actor, action, list, object, detail FROM audit`+c.where()+` ORDER BY id LIMIT ?`,
+		append(c.args, limit(f.Limit))...)
+	all, err := collect(rows, err, func(row scanner) (e AuditEntry, err error) {
+		var at int64
+		var detail string
+		if err := row.Scan(&e.ID, &at, &e.Actor, &e.Action, &e.List, &e.Object, &detail); err != nil {
+			return e, err
+		}
+		e.At = fromMicros(at)
+		return e, json.Unmarshal([]byte(detail), &e.Detail)
+	})
+	return all, s.wrap("audit entries", err)
+}
+
+// NodeRow is what a running server tells listmaster about itself.
+type NodeRow struct {
+	Name    string          `json:"name"`
+	Host    string          `json:"host"`
+	PID     int             `json:"pid"`
+	Version string          `json:"version"`
+	Started time.Time       `json:"started"`
+	Beat    time.Time       `json:"beat"`             // when it wrote this
+	Status  json.RawMessage `json:"status,omitempty"` // what only the process knows: directories, connections
+}
+
+// Beat writes a server's row; Beat is set to now.
+func (s *Store) Beat(ctx context.Context, n NodeRow) error {
+	return s.write(ctx, "beat of node "+n.Name, func(h handle) error {
+		_, err := h.exec(ctx, `INSERT INTO node (name, host, pid, version, started, beat, status) VALUES (?,?,?,?,?,?,?)
+			ON CONFLICT (name) DO UPDATE SET host = excluded.host, pid = excluded.pid, version = excluded.version,
+			started = excluded.started, beat = excluded.beat, status = excluded.status`,
+			n.Name, n.Host, n.PID, n.Version, micros(n.Started), s.now(), string(n.Status))
+		return err
+	})
+}
+
+// Nodes returns the rows of all servers that ever wrote one.
+func (s *Store) Nodes(ctx context.Context) ([]NodeRow, error) {
+	rows, err := s.read().query(ctx, `SELECT name, host, pid, version, started, beat, status FROM node ORDER BY name`)
+	all, err := collect(rows, err, func(row scanner) (n NodeRow, err error) {
+		var started, beat int64
+		var status string
+		err = row.Scan(&n.Name, &n.Host, &n.PID, &n.Version, &started, &beat, &status)
+		n.Started, n.Beat = fromMicros(started), fromMicros(beat)
+		if status != "" {
+			n.Status = json.RawMessage(status)
+		}
+		return n, err
+	})
+	return all, s.wrap("nodes", err)
+}

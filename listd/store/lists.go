@@ -1,0 +1,245 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sealist/sealist/listd/list"
+)
+
+const listColumns = `id, address, description, send, state, created, EXISTS (SELECT 1 FROM list_key WHERE list_key.list = list.id)`
+
+func scanList(row scanner) (list.List, error) {
+	var l list.List
+	var address string
+	var created int64
+	if err := row.Scan(&l.ID, &address, &l.Description, &l.Send, &l.State, &created, &l.HasKey); err != nil {
+		return l, err
+	}
+	l.Created = fromMicros(created)
+	return l, l.Address.UnmarshalText([]byte(address))
+}
+
+// CreateList adds a list and returns its number. ID, HasKey and Created are not
+// read; an empty Send is list.DefaultSend, an empty State list.Open.
+// ErrExists if the address is taken; list.ErrListAddress if it cannot be one.
+func (s *Store) CreateList(ctx context.Context, l list.List) (list.ID, error) {
+	if err := list.CheckListAddress(l.Address); err != nil {
+		return 0, err
+	}
+	state, err := list.ParseState(string(l.State))
+	if err != nil {
+		return 0, err
+	}
+	if l.Send == "" {
+		l.Send = list.DefaultSend
+	}
+	err = s.write(ctx, "create list "+l.Address.String(), func(h handle) error {
+		err := h.row(ctx, `INSERT INTO list (address, address_key, description, send, state, created) VALUES (?,?,?,?,?,?) RETURNING id`,
+			l.Address.String(), l.Address.Key(), l.Description, l.Send, state, s.now()).Scan(&l.ID)
+		if err != nil {
+			return err
+		}
+		return bump(ctx, h)
+	})
+	return l.ID, err
+}
+
+// List finds a list by its address, letter case aside. ErrNotFound.
+func (s *Store) List(ctx context.Context, a list.Address) (list.List, error) {
+	l, err := scanList(s.read().row(ctx, `SELECT `+listColumns+` FROM list WHERE address_key = ?`, a.Key()))
+	return l, s.wrap("list "+a.String(), err)
+}
+
+// ListByID finds a list by its number. ErrNotFound.
+func (s *Store) ListByID(ctx context.Context, id list.ID) (list.List, error) {
+	l, err := scanList(s.read().row(ctx, `SELECT `+listColumns+` FROM list WHERE id = ?`, id))
+	return l, s.wrap("list number "+id.String(), err)
+}
+
+// Lists returns every list in the order of their addresses.
+func (s *Store) Lists(ctx context.Context) ([]list.List, error) {
+	rows, err := s.read().query(ctx, `SELECT `+listColumns+` FROM list ORDER BY address_key`)
+	all, err := collect(rows, err, scanList)
+	return all, s.wrap("lists", err)
+}
+
+// UpdateList writes Description, Send and State of the list with l's ID.
+// ErrNotFound.
+func (s *Store) UpdateList(ctx context.Context, l list.List) error {
+	return s.write(ctx, "update list "+l.Address.String(), func(h handle) error {
+		n, err := h.exec(ctx, `UPDATE list SET description = ?, send = ?, state = ? WHERE id = ?`, l.Description, l.Send, l.State, l.ID)
+		return changed(ctx, h, n, err)
+	})
+}
+
+// AddMembers adds people to a list and returns how many were new. Somebody who
+// is there already in the same role is left as he is. Member.List is not read;
+// an empty Role is list.RoleMember, a zero Added is now. One transaction.
+// ErrNotFound if there is no such list.
+func (s *Store) AddMembers(ctx context.Context, id list.ID, members []list.Member) (added int, err error) {
+	err = s.write(ctx, "add members to list number "+id.String(), func(h handle) error {
+		for _, m := range members {
+			if m.Address.IsZero() {
+				return fmt.Errorf("a member without address: %w", list.ErrAddress)
+			}
+			role, err := list.ParseRole(string(m.Role))
+			if err != nil {
+				return err
+			}
+			when := micros(m.Added)
+			if when == 0 {
+				when = s.now()
+			}
+			n, err := h.exec(ctx, `INSERT INTO member (list, address, address_key, role, name, suspended, added) VALUES (?,?,?,?,?,?,?)
+				ON CONFLICT (list, address_key, role) DO NOTHING`,
+				id, m.Address.String(), m.Address.Key(), role, m.Name, boolean(m.Suspended), when)
+			if err != nil {
+				return err
+			}
+			added += int(n)
+		}
+		if added == 0 {
+			return nil
+		}
+		return bump(ctx, h)
+	})
+	if err != nil {
+		added = 0
+	}
+	return added, err
+}
+
+// UpdateMember writes Name and Suspended of the member with m's List, Address
+// and Role. ErrNotFound.
+func (s *Store) UpdateMember(ctx context.Context, m list.Member) error {
+	return s.write(ctx, "update member "+m.Address.String(), func(h handle) error {
+		n, err := h.exec(ctx, `UPDATE member SET name = ?, suspended = ? WHERE list = ? AND address_key = ? AND role = ?`,
+			m.Name, boolean(m.Suspended), m.List, m.Address.Key(), m.Role)
+		return changed(ctx, h, n, err)
+	})
+}
+
+// RemoveMembers takes people out of one role and returns how many were there.
+// Copies that are queued for them are cancelled when their turn comes: the
+// sealing asks MemberOf.
+func (s *Store) RemoveMembers(ctx context.Context, id list.ID, role list.Role, addresses []list.Address) (removed int, err error) {
+	err = s.write(ctx, "remove members of list number "+id.String(), func(h handle) error {
+		for _, a := range addresses {
+			n, err := h.exec(ctx, `DELETE FROM member WHERE list = ? AND address_key = ? AND role = ?`, id, a.Key(), role)
+			if err != nil {
+				return err
+			}
+			removed += int(n)
+		}
+		if removed == 0 {
+			return nil
+		}
+		return bump(ctx, h)
+	})
+	if err != nil {
+		removed = 0
+	}
+	return removed, err
+}
+
+// MemberFilter chooses members. The zero value is everybody.
+type MemberFilter struct {
+	Role  list.Role   // "" is every role
+	After list.Member // the last one of the page before; zero: from the beginning
+	Limit int         // 0: no limit
+}
+
+// Members returns members in the order of their address keys, then roles.
+func (s *Store) Members(ctx context.Context, id list.ID, f MemberFilter) ([]list.Member, error) {
+	var c conditions
+	c.add(`list = ?`, id)
+	if f.Role != "" {
+		c.add(`role = ?`, f.Role)
+	}
+	if !f.After.Address.IsZero() {
+		c.add(`(address_key, role) > (?, ?)`, f.After.Address.Key(), f.After.Role)
+	}
+	rows, err := s.read().query(ctx, `SELECT list, address, role, name, suspended, added FROM member`+c.where()+
+		` ORDER BY address_key, role LIMIT ?`, append(c.args, limit(f.Limit))...)
+	all, err := collect(rows, err, scanMember)
+	return all, s.wrap("members of list number "+id.String(), err)
+}
+
+func scanMember(row scanner) (list.Member, error) {
+	var m list.Member
+	var address string
+	var added int64
+	if err := row.Scan(&m.List, &address, &m.Role, &m.Name, &m.Suspended, &added); err != nil {
+		return m, err
+	}
+	m.Added = fromMicros(added)
+	return m, m.Address.UnmarshalText([]byte(address))
+}
+
+// CountMembers returns how many people have each role.
+func (s *Store) CountMembers(ctx context.Context, id list.ID) (map[list.Role]int, error) {
+	rows, err := s.read().query(ctx, `SELECT role, count(*) FROM member WHERE list = ? GROUP BY role`, id)
+	type count struct {
+		role list.Role
+		n    int
+	}
+	all, err := collect(rows, err, func(row scanner) (c count, err error) { return c, row.Scan(&c.role, &c.n) })
+	counts := make(map[list.Role]int, len(all))
+	for _, c := range all {
+		counts[c.role] = c.n
+	}
+	return counts, s.wrap("count members of list number "+id.String(), err)
+}
+
+// MemberOf returns what each of the addresses is on the list now, by the
+// address's Key; who is nothing there is not in the map. It is asked again at
+// the moment a copy is sealed (invariant 2).
+func (s *Store) MemberOf(ctx context.Context, id list.ID, addresses []list.Address) (map[string][]list.Member, error) {
+	found := make(map[string][]list.Member, len(addresses))
+	for len(addresses) > 0 {
+		n := min(len(addresses), maxInList)
+		args := make([]any, 0, n+1)
+		args = append(args, id)
+		for _, a := range addresses[:n] {
+			args = append(args, a.Key())
+		}
+		addresses = addresses[n:]
+		rows, err := s.read().query(ctx, `SELECT list, address, role, name, suspended, added FROM member
+			WHERE list = ? AND address_key IN `+inList(n)+` ORDER BY role`, args...)
+		members, err := collect(rows, err, scanMember)
+		if err != nil {
+			return nil, s.wrap("members of list number "+id.String(), err)
+		}
+		for _, m := range members {
+			found[m.Address.Key()] = append(found[m.Address.Key()], m)
+		}
+	}
+	return found, nil
+}
+
+// boolean is how a truth value is kept: 0 or 1.
+func boolean(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// bump moves the change counter, inside the transaction that changed something
+// a server may keep in memory.
+func bump(ctx context.Context, h handle) error {
+	_, err := h.exec(ctx, `UPDATE meta SET value = value + 1 WHERE name = 'changes'`)
+	return err
+}
+
+// changed ends an UPDATE that must have met one row.
+func changed(ctx context.Context, h handle, n int64, err error) error {
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return ErrNotFound
+	}
+	return bump(ctx, h)
+}

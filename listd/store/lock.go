@@ -1,0 +1,49 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// fileLock is an exclusive flock(2) on a file of its own. The kernel gives it
+// back when the process ends, however it ends.
+type fileLock struct{ f *os.File }
+
+// lockFile takes the lock or answers ErrServerRunning at once.
+func lockFile(path string) (*fileLock, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w: %s is locked", ErrServerRunning, path)
+		}
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return &fileLock{f}, nil
+}
+
+// release leaves the file in place: removing it would let two processes lock
+// two files of the same name.
+func (l *fileLock) release() error { return l.f.Close() }
+
+func (s *Store) lockPath() string { return s.path + ".lock" }
+
+// LockServer makes this process the one server of an SQLite file, until Close
+// or the process's end. ErrServerRunning if another one is. Programs that work
+// beside the server (listmaster) do not call it.
+func (s *Store) LockServer() error {
+	if s.lock != nil {
+		return nil
+	}
+	lock, err := lockFile(s.lockPath())
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	s.lock = lock
+	return nil
+}

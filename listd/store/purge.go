@@ -1,0 +1,51 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// purgeChunk is how many items one transaction of Purge takes, so that it never
+// holds the writer for long.
+const purgeChunk = 100
+
+// Purge removes the octets of items that were done or rejected before that
+// time, unless another item still needs them, and throttle entries that ended.
+// The rows of items and deliveries stay. It returns how many items lost their
+// octets.
+func (s *Store) Purge(ctx context.Context, before time.Time) (items int, err error) {
+	for {
+		n, err := s.purgeSome(ctx, micros(before))
+		items += n
+		if err != nil || n < purgeChunk {
+			return items, err
+		}
+	}
+}
+
+func (s *Store) purgeSome(ctx context.Context, before int64) (items int, err error) {
+	err = s.write(ctx, "purge", func(h handle) error {
+		type pair struct{ item, blob int64 }
+		rows, err := h.query(ctx, `SELECT id, blob FROM item WHERE state IN (?, ?) AND updated < ? AND blob IS NOT NULL ORDER BY id LIMIT ?`,
+			ItemDone, ItemRejected, before, purgeChunk)
+		pairs, err := collect(rows, err, func(row scanner) (p pair, err error) { return p, row.Scan(&p.item, &p.blob) })
+		if err != nil {
+			return err
+		}
+		for _, p := range pairs {
+			if _, err := h.exec(ctx, `UPDATE item SET blob = NULL WHERE id = ?`, p.item); err != nil {
+				return err
+			}
+			if _, err := h.exec(ctx, `DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM item WHERE blob = ?)`, p.blob, p.blob); err != nil {
+				return err
+			}
+		}
+		items = len(pairs)
+		_, err = h.exec(ctx, `DELETE FROM throttle WHERE expires <= ?`, s.now())
+		return err
+	})
+	if err != nil {
+		items = 0
+	}
+	return items, err
+}
