@@ -1,0 +1,57 @@
+# The targets are explained in docs/testing.md.
+.PHONY: test check test-all fuzz bench build demo packages lint race processes
+
+GO      ?= go
+FUZZTIME ?= 30s
+BENCH    ?= .
+
+# Packages whose tests kill or time processes: they run without the race detector, after the others.
+PROCESSES = ./listd/e2e
+RACED     = $$($(GO) list ./... | grep -v '/listd/e2e$$')
+
+# Where the packages can be installed, a test that lacks its server fails instead of being skipped.
+PEERS := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && echo SEALIST_REQUIRE_PEERS=1)
+
+test: packages lint race processes
+
+# The inner loop: no race detector, short tests, whatever is installed.
+check: lint
+	$(GO) test -short ./...
+
+# Everything, with the slow and rare parts, alone on the machine.
+test-all: test
+	$(PEERS) SEALIST_SLOW=1 $(GO) test -count=1 -timeout 60m ./...
+	SEALIST_TIMING=1 $(GO) test -count=1 -timeout 60m -p 1 -run Timing ./smime/...
+
+packages:
+	@sh .ci/packages
+
+lint:
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags crashpoint ./listd/...
+	$(GO) tool staticcheck ./...
+
+race:
+	$(PEERS) $(GO) test -race -timeout 15m $(RACED)
+
+processes:
+	$(PEERS) $(GO) test -timeout 15m $(PROCESSES)
+
+# Each fuzz target for FUZZTIME.
+fuzz:
+	@grep -rEl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u | while read -r package; do \
+		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$package"/*_test.go); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+		done; \
+	done
+
+bench:
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+build:
+	$(GO) build -o bin/ ./cmd/...
+
+demo:
+	$(GO) run ./cmd/listd demo
