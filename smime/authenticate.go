@@ -1,0 +1,213 @@
+package smime
+
+import (
+	"crypto/x509"
+	"errors"
+	"time"
+
+	"github.com/sealist/sealist/smime/cms"
+	"github.com/sealist/sealist/smime/entity"
+	"github.com/sealist/sealist/smime/trust"
+)
+
+// Judge says whether a certificate is good for a use at a time; *trust.Policy is one. extra are certificates that came along and may
+// help to build a path.
+type Judge interface {
+	Judge(cert *x509.Certificate, use trust.Use, at time.Time, extra []*x509.Certificate) trust.Verdict
+}
+
+// Claim is what a message is judged against.
+type Claim struct {
+	// Received is the time of receipt, at which paths must be valid. A signer's own signingTime is never used for that.
+	Received time.Time
+	// MaxSigningAge is how old a signingTime may be; 0 means that signing times are not judged at all.
+	MaxSigningAge time.Duration
+	// Rcpt are the addresses that stand for the list. Interim: they are compared with a protected To or Cc, and protected header
+	// fields are not read yet, so this has no effect.
+	Rcpt []string
+}
+
+// maxSigningAhead is how far a signer's clock may be ahead (invariant 4 (f)).
+const maxSigningAhead = time.Hour
+
+// FromOuter is the From source of a message without header protection.
+const FromOuter = "outer"
+
+// Authentication is the verdict of invariant 4 (a)-(f).
+type Authentication struct {
+	// Authenticated tells that Author wrote the message.
+	Authenticated bool
+	// Reason is why not; empty exactly if Authenticated.
+	Reason trust.Reason
+	// From holds the addresses of all From fields; a message that can be authenticated has exactly one.
+	From []string
+	// FromSource is "outer". Interim: "protected" comes with header protection.
+	FromSource string
+	// Author is the address of invariant 4 (d): the From where it is one field with one address, else empty. Without Authenticated
+	// it is a mere claim.
+	Author string
+	// Signer is who earned it; nil unless Authenticated. It points into the message's layers.
+	Signer *Signer
+}
+
+// Authenticate judges the certificates of all signers of a message, writing each verdict into its [Signer], and says whether the
+// message earned an author (invariant 4 without replay):
+//
+//   - only layers of the unbroken run count;
+//   - no SignerInfo of a supported algorithm in it may fail. Unsupported ones are passed over (RFC 5652 section 5.1), and so are those
+//     whose algorithm policy calls weak, as long as another one remains;
+//   - a SignerInfo names the author only if no encryption is beneath it (RFC 8551 section 3.7);
+//   - there is one From field with one address, and the signer's certificate names it;
+//   - the certificate is good for signing at receipt, and the signing time plausible.
+//
+// Interim: header protection, revocation, and certificates without any address that are bound elsewhere come later; such
+// certificates give no_address.
+func Authenticate(m *Message, j Judge, c Claim) Authentication {
+	a := Authentication{FromSource: FromOuter}
+	a.From, a.Author = from(m.Outer.Header())
+	judgeSigners(m, j, c.Received)
+
+	candidates, reason := m.candidates()
+	switch {
+	case reason != "":
+		a.Reason = reason
+	case a.Author == "":
+		a.Reason = trust.FromAmbiguous
+	default:
+		a.Signer, a.Reason = author(candidates, a.Author, c)
+	}
+	a.Authenticated = a.Reason == ""
+	return a
+}
+
+// from returns the addresses of all From fields and, if there is one field with one address, that address.
+func from(h entity.Header) (all []string, one string) {
+	fields := h.All("From")
+	clear := len(fields) == 1
+	for _, f := range fields {
+		addrs, err := entity.Addresses(f.Value())
+		clear = clear && err == nil
+		all = append(all, addrs...)
+	}
+	if clear && len(all) == 1 {
+		one = all[0]
+	}
+	return all, one
+}
+
+// judgeSigners asks for every signer whose certificate is known, with all certificates of the message as helpers.
+func judgeSigners(m *Message, j Judge, at time.Time) {
+	var extra []*x509.Certificate
+	for _, l := range m.Layers {
+		extra = append(extra, l.Certificates...)
+	}
+	for i := range m.Layers {
+		for k := range m.Layers[i].Signers {
+			if s := &m.Layers[i].Signers[k]; s.Certificate != nil {
+				s.Verdict, s.Judged = j.Judge(s.Certificate, trust.Signing, at, extra), true
+			}
+		}
+	}
+}
+
+// candidates returns the signers who may name the author, the innermost first, or the reason why nobody can.
+func (m *Message) candidates() ([]*Signer, trust.Reason) {
+	if m.Err != nil && !errors.Is(m.Err, ErrDecrypt) {
+		return nil, reasonOf(m.Err)
+	}
+	var good []*Signer
+	var weak, around, aside bool
+	for i := range m.Layers {
+		l := &m.Layers[i]
+		switch {
+		case !l.Counts:
+			aside = aside || l.Type == Signed
+			continue
+		case l.encrypted():
+			around = around || len(good) > 0
+			good, weak = nil, false // they signed a ciphertext
+			continue
+		case l.Err != nil:
+			return nil, reasonOf(l.Err)
+		}
+		var here []*Signer
+		for k := range l.Signers {
+			s := &l.Signers[k]
+			switch {
+			case s.Err == nil:
+				here = append(here, s)
+			case errors.Is(s.Err, cms.ErrWeakAlgorithm):
+				weak = true
+			case errors.Is(s.Err, cms.ErrUnsupportedAlgorithm):
+			default:
+				return nil, reasonOf(s.Err)
+			}
+		}
+		good = append(here, good...)
+	}
+	switch {
+	case m.Err == nil && len(good) > 0:
+		return good, ""
+	case weak:
+		return nil, trust.WeakAlgorithm
+	case around:
+		return nil, trust.SignedOutsideEncryption
+	case aside:
+		return nil, trust.NotOutermost
+	}
+	return nil, trust.Unsigned
+}
+
+// author returns the first candidate who is the From address, trusted and timely, or the reason of the one who came nearest.
+func author(candidates []*Signer, address string, c Claim) (*Signer, trust.Reason) {
+	reason, nearest := trust.Unsigned, -1
+	miss := func(step int, r trust.Reason) {
+		if step > nearest {
+			nearest, reason = step, r
+		}
+	}
+	for _, s := range candidates {
+		switch {
+		case len(trust.Addresses(s.Certificate)) == 0:
+			miss(0, trust.NoAddress)
+		case !trust.Names(s.Certificate, address):
+			miss(0, trust.AddressMismatch)
+		case !s.Verdict.OK():
+			miss(1, s.Verdict.Reason)
+		case !timely(s.SigningTime, c):
+			miss(2, trust.SigningTime)
+		default:
+			return s, ""
+		}
+	}
+	return nil, reason
+}
+
+// timely is invariant 4 (f). A signature without signingTime is timely.
+func timely(signed time.Time, c Claim) bool {
+	if c.MaxSigningAge == 0 || signed.IsZero() {
+		return true
+	}
+	return !signed.After(c.Received.Add(maxSigningAhead)) && !signed.Before(c.Received.Add(-c.MaxSigningAge))
+}
+
+// reasonOf is the one table from errors to reason words.
+func reasonOf(err error) trust.Reason {
+	for _, r := range []struct {
+		err    error
+		reason trust.Reason
+	}{
+		{ErrTooLarge, trust.TooLarge},
+		{cms.ErrTooLarge, trust.TooLarge},
+		{ErrMalformed, trust.Malformed},
+		{cms.ErrAltered, trust.Altered},
+		{cms.ErrWeakAlgorithm, trust.WeakAlgorithm},
+		{cms.ErrUnsupportedAlgorithm, trust.UnsupportedAlgorithm},
+		{cms.ErrNoCertificate, trust.UnknownCA},
+	} {
+		if errors.Is(err, r.err) {
+			return r.reason
+		}
+	}
+	return trust.Malformed
+}
