@@ -88,3 +88,12 @@ func extension(cert *x509.Certificate, oid asn1.ObjectIdentifier) []byte {
 	}
 	return nil
 }
+
+// ReasonUnparsed is the reason for a certificate that crypto/x509 cannot read: unsupported_algorithm if that is because
+// of its key's curve (Brainpool, secp256k1), else malformed.
+func ReasonUnparsed(err error) Reason {
+	if strings.Contains(err.Error(), "unsupported elliptic curve") {
+		return UnsupportedAlgorithm
+	}
+	return Malformed
+}

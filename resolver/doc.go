@@ -1,0 +1,12 @@
+// Package resolver turns addresses into the certificates a copy may be encrypted to, and keeps why each other one was
+// refused.
+//
+// Sources are asked in order, and the first that has a usable certificate for an address decides. A source that cannot
+// be asked delays the copy: whatever it holds might be newer, or the only right one, so a later source is not asked in
+// its place (invariant 2). A source behind the one that decided is not asked at all, so its outage delays nothing.
+//
+// A certificate is usable if the trust policy says so for encryption and if it belongs to the address: it names it, or
+// it names no address at all and either the directory entry it was found in binds it or a listmaster pinned it.
+//
+// Interim: answers are not cached, blocked and disabled are not known, and revocation is not asked for.
+package resolver

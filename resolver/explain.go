@@ -1,0 +1,164 @@
+package resolver
+
+import (
+	"context"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sealist/sealist/directory"
+	"github.com/sealist/sealist/smime/trust"
+)
+
+// Explanation is what `listmaster cert explain ADDRESS` prints: every source asked, everything found, and the one rule
+// that decided about each certificate.
+type Explanation struct {
+	Address string    `json:"address"`
+	At      time.Time `json:"at"`
+	Verdict string    `json:"verdict"` // usable, none, or delayed: as Resolve would have it
+	Source  string    `json:"source,omitempty"`
+	Detail  string    `json:"detail"` // the verdict in a sentence
+	Sources []Asked   `json:"sources"`
+}
+
+// The verdicts of an Explanation.
+const (
+	VerdictUsable  = "usable"  // a copy would be sealed
+	VerdictNone    = "none"    // it would be withheld
+	VerdictDelayed = "delayed" // it would wait
+)
+
+// Asked is what one source said.
+type Asked struct {
+	Name         string        `json:"name"`
+	Outcome      string        `json:"outcome"` // found, not_found, not_served, outage
+	Decides      bool          `json:"decides"` // Resolve stops here
+	Server       string        `json:"server,omitempty"`
+	Filter       string        `json:"filter,omitempty"`
+	Referrals    []string      `json:"referrals,omitempty"`
+	Milliseconds float64       `json:"milliseconds"`
+	Error        string        `json:"error,omitempty"`
+	Certificates []Certificate `json:"certificates,omitempty"`
+}
+
+// Certificate is one thing a source has for the address.
+type Certificate struct {
+	Fingerprint string           `json:"fingerprint,omitempty"` // empty, as all down to addresses, if it cannot be read
+	Subject     string           `json:"subject,omitempty"`
+	Issuer      string           `json:"issuer,omitempty"`
+	Serial      string           `json:"serial,omitempty"` // hexadecimal
+	Key         string           `json:"key,omitempty"`    // "RSA 2048", "EC P-256", "X25519"
+	NotBefore   time.Time        `json:"not_before,omitzero"`
+	NotAfter    time.Time        `json:"not_after,omitzero"`
+	Addresses   []string         `json:"addresses,omitempty"`
+	Origin      directory.Origin `json:"origin"`
+	Usable      bool             `json:"usable"`
+	Used        bool             `json:"used"`
+	Reason      trust.Reason     `json:"reason,omitempty"` // why it is not usable
+	Detail      string           `json:"detail,omitempty"` // why it is not used
+}
+
+// Explain asks every source about an address, also those behind the one that decides.
+func (r *Resolver) Explain(ctx context.Context, address string) Explanation {
+	e := Explanation{Address: address, At: r.o.Clock(), Verdict: VerdictNone, Detail: "no source has a usable certificate"}
+	decided := false
+	for _, s := range r.sources {
+		a := r.ask(ctx, s, []string{address})[0]
+		asked, usable := r.explain(address, s.Name(), a, e.At, decided)
+		if !decided {
+			decided = e.decide(&asked, a, usable)
+		}
+		e.Sources = append(e.Sources, asked)
+	}
+	return e
+}
+
+// decide does what Resolve does with one source's answer.
+func (e *Explanation) decide(asked *Asked, a directory.Answer, usable int) bool {
+	switch {
+	case a.Outage() != nil:
+		e.Verdict = VerdictDelayed
+		e.Detail = fmt.Sprintf("source %s cannot be asked, so a copy waits: %v", asked.Name, a.Err)
+	case usable > 0:
+		e.Verdict, e.Source = VerdictUsable, asked.Name
+		e.Detail = fmt.Sprintf("a copy is encrypted to what source %s has", asked.Name)
+	default:
+		return false
+	}
+	asked.Decides = true
+	return true
+}
+
+// explain tells what one source has. behind says that an earlier source has decided.
+func (r *Resolver) explain(address, source string, a directory.Answer, at time.Time, behind bool) (Asked, int) {
+	asked := Asked{Name: source, Outcome: outcome(a), Server: a.Server, Filter: a.Filter, Referrals: a.Referrals,
+		Milliseconds: float64(a.Took.Microseconds()) / 1000}
+	if err := a.Outage(); err != nil {
+		asked.Error = err.Error()
+	}
+	usable, refused := r.sift(address, a, at)
+	_, passed := r.choose(usable)
+	for _, u := range usable {
+		c := show(u.Certificate, u.Origin)
+		c.Usable, c.Detail = true, passed[u.Fingerprint]
+		switch {
+		case behind:
+			c.Detail = "usable, but an earlier source decides"
+		case a.Outage() != nil:
+			c.Detail = "usable, but the source's answer is not complete"
+		default:
+			c.Used = c.Detail == ""
+		}
+		asked.Certificates = append(asked.Certificates, c)
+	}
+	for _, no := range refused {
+		c := show(no.Certificate, no.Origin)
+		c.Reason, c.Detail = no.Reason, no.Detail
+		asked.Certificates = append(asked.Certificates, c)
+	}
+	slices.SortStableFunc(asked.Certificates, func(a, b Certificate) int { return b.NotBefore.Compare(a.NotBefore) })
+	return asked, len(usable)
+}
+
+func outcome(a directory.Answer) string {
+	switch {
+	case errors.Is(a.Err, directory.ErrNotSource):
+		return "not_served"
+	case errors.Is(a.Err, directory.ErrNotFound):
+		return "not_found"
+	case a.Err != nil:
+		return "outage"
+	}
+	return "found"
+}
+
+func show(cert *x509.Certificate, origin directory.Origin) Certificate {
+	if cert == nil {
+		return Certificate{Origin: origin}
+	}
+	return Certificate{
+		Fingerprint: trust.Fingerprint(cert), Subject: cert.Subject.String(), Issuer: cert.Issuer.String(),
+		Serial: fmt.Sprintf("%x", cert.SerialNumber), Key: keyName(cert), NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
+		Addresses: trust.Addresses(cert), Origin: origin,
+	}
+}
+
+func keyName(cert *x509.Certificate) string {
+	switch key := cert.PublicKey.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA %d", key.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "EC " + key.Curve.Params().Name
+	case *ecdh.PublicKey:
+		return fmt.Sprint(key.Curve())
+	case ed25519.PublicKey:
+		return "Ed25519"
+	}
+	return "unsupported"
+}

@@ -1,0 +1,122 @@
+package resolver
+
+import (
+	"cmp"
+	"crypto/x509"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sealist/sealist/directory"
+	"github.com/sealist/sealist/smime/trust"
+)
+
+// maxCertificateOctets bounds one certificate; one of a person has 1 to 3 KB.
+const maxCertificateOctets = 64 << 10
+
+// sift judges what a source has for an address. The same certificate found twice is judged once. Neither list depends on
+// the order in which the source gave them.
+func (r *Resolver) sift(address string, a directory.Answer, at time.Time) (usable []Usable, refused []Refusal) {
+	helpers := parseHelpers(a.Helpers)
+	for _, c := range distinct(a.Candidates) {
+		u, no := r.judgeOne(address, c, helpers, at)
+		if no.Reason != "" {
+			refused = append(refused, no)
+		} else {
+			usable = append(usable, u)
+		}
+	}
+	for _, u := range a.Unreadable {
+		no := Refusal{Origin: u.Origin, Reason: trust.Reason(u.Reason), Detail: u.Detail}
+		if cert, err := x509.ParseCertificate(u.Certificate); err == nil {
+			no.Certificate, no.Fingerprint = cert, trust.Fingerprint(cert)
+		}
+		refused = append(refused, no)
+	}
+	slices.SortFunc(usable, newestFirst)
+	slices.SortFunc(refused, func(a, b Refusal) int {
+		return cmp.Or(
+			cmp.Compare(boolInt(a.Certificate == nil), boolInt(b.Certificate == nil)),
+			cmp.Compare(a.Fingerprint, b.Fingerprint), compareOrigins(a.Origin, b.Origin), cmp.Compare(a.Detail, b.Detail))
+	})
+	return usable, refused
+}
+
+// judgeOne says of one certificate either how it is used or why not.
+func (r *Resolver) judgeOne(address string, c directory.Candidate, helpers []*x509.Certificate, at time.Time) (Usable, Refusal) {
+	if len(c.Certificate) > maxCertificateOctets {
+		return Usable{}, Refusal{Origin: c.Origin, Reason: trust.TooLarge, Detail: "the certificate has more than 64 KB"}
+	}
+	cert, err := x509.ParseCertificate(c.Certificate)
+	if err != nil {
+		return Usable{}, Refusal{Origin: c.Origin, Reason: trust.ReasonUnparsed(err), Detail: err.Error()}
+	}
+	no := func(reason trust.Reason, detail string) (Usable, Refusal) {
+		return Usable{}, Refusal{Certificate: cert, Fingerprint: trust.Fingerprint(cert), Origin: c.Origin, Reason: reason, Detail: detail}
+	}
+	if reason, detail := belongs(cert, address, c); reason != "" {
+		return no(reason, detail)
+	}
+	if v := r.judge.Judge(cert, trust.Encryption, at, helpers); !v.OK() {
+		return no(cmp.Or(v.Reason, trust.UnknownCA), v.Detail)
+	}
+	fingerprint := trust.Fingerprint(cert)
+	recipient, err := r.recipients.get(fingerprint, cert)
+	if err != nil {
+		return no(trust.UnsupportedAlgorithm, err.Error())
+	}
+	return Usable{Certificate: cert, Fingerprint: fingerprint, Origin: c.Origin, Recipient: recipient, KeyType: recipient.KeyType()}, Refusal{}
+}
+
+// belongs says why a certificate is not this address's: RFC 8550 section 3 lets it be found by any address it names. One
+// that names none belongs to whom the directory entry or a listmaster says.
+func belongs(cert *x509.Certificate, address string, c directory.Candidate) (trust.Reason, string) {
+	named := trust.Addresses(cert)
+	switch {
+	case len(named) == 0 && (c.Pinned || c.Origin.BoundByEntry):
+		return "", ""
+	case len(named) == 0:
+		return trust.NoAddress, "it names no e-mail address, and neither the directory (address_match: entry) nor a pin ties it to " + address
+	case !trust.Names(cert, strings.TrimSpace(address)):
+		return trust.AddressMismatch, "it is for " + strings.Join(named, ", ") + ", not for " + address
+	}
+	return "", ""
+}
+
+// distinct gives each certificate once, in an order of its own. Of several origins one that binds it to the address
+// comes first, so that finding it in one more place never takes it away.
+func distinct(candidates []directory.Candidate) []directory.Candidate {
+	sorted := slices.Clone(candidates)
+	slices.SortStableFunc(sorted, func(a, b directory.Candidate) int {
+		return cmp.Or(
+			slices.Compare(a.Certificate, b.Certificate),
+			-cmp.Compare(boolInt(a.Pinned || a.Origin.BoundByEntry), boolInt(b.Pinned || b.Origin.BoundByEntry)),
+			compareOrigins(a.Origin, b.Origin))
+	})
+	return slices.CompactFunc(sorted, func(a, b directory.Candidate) bool { return slices.Equal(a.Certificate, b.Certificate) })
+}
+
+func compareOrigins(a, b directory.Origin) int {
+	return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Entry, b.Entry), cmp.Compare(a.Attribute, b.Attribute),
+		cmp.Compare(a.Server, b.Server), a.Seen.Compare(b.Seen))
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func parseHelpers(ders [][]byte) []*x509.Certificate {
+	var helpers []*x509.Certificate
+	for _, der := range ders {
+		if len(der) > maxCertificateOctets {
+			continue
+		}
+		if cert, err := x509.ParseCertificate(der); err == nil {
+			helpers = append(helpers, cert)
+		}
+	}
+	return helpers
+}
