@@ -130,7 +130,22 @@ func (s *Slapd) Start() {
 }
 
 // Freeze stops the process without closing its connections: a directory that no longer answers. Thaw lets it go on.
-func (s *Slapd) Freeze() { s.Signal(syscall.SIGSTOP) }
+func (s *Slapd) Freeze() {
+	s.tb.Helper()
+	s.Signal(syscall.SIGSTOP)
+	// The signal reaches the threads one after another: one may still answer.
+	tasks := fmt.Sprintf("/proc/%d/task", s.PID())
+	Until(s.tb, "slapd to stand still", func() error {
+		threads, err := os.ReadDir(tasks)
+		for _, thread := range threads {
+			stat, err := os.ReadFile(filepath.Join(tasks, thread.Name(), "stat"))
+			if err == nil && !bytes.Contains(stat, []byte(") T ")) {
+				return fmt.Errorf("thread %s is not stopped", thread.Name())
+			}
+		}
+		return err
+	})
+}
 
 // Thaw ends Freeze.
 func (s *Slapd) Thaw() { s.Signal(syscall.SIGCONT) }
