@@ -126,7 +126,7 @@ func (b *Builder) unsafe(name, value string) bool {
 }
 
 func (b *Builder) write(name, value string) {
-	if fieldName([]byte(name+":")) != name || strings.ContainsAny(name, ": \t") {
+	if name == "" || fieldName([]byte(name+":")) != name || strings.ContainsAny(name, ": \t") {
 		b.fail("a field name with other than printable ASCII")
 		return
 	}

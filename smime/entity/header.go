@@ -137,11 +137,11 @@ func splitHeaderless(octets []byte) (Header, []byte, error) {
 // startsWithField tells whether a header section begins here. An mbox separator in front of the first field is let through.
 func startsWithField(octets []byte) bool {
 	end := lineEnd(octets, 0)
-	if bytes.HasPrefix(octets, []byte("From ")) || bytes.HasPrefix(octets, []byte(">From ")) {
-		next := lineEnd(octets, end)
-		return fieldName(octets[end:next]) != ""
+	if fieldName(octets[:end]) != "" {
+		return true
 	}
-	return fieldName(octets[:end]) != ""
+	mbox := bytes.HasPrefix(octets, []byte("From ")) || bytes.HasPrefix(octets, []byte(">From "))
+	return mbox && fieldName(octets[end:lineEnd(octets, end)]) != ""
 }
 
 // fieldName returns the name of the field that a line begins, or "" if it begins none.
