@@ -44,6 +44,9 @@ func Load(path string) (*Config, []Warning, error) {
 	c.File = file
 	c.Complete()
 
+	if secret, err := c.KeyPassword(); err == nil {
+		c.keyPassword = secret
+	}
 	mistakes, warnings := c.check()
 	r.mistakes = append(r.mistakes, r.place(mistakes, fromEnv)...)
 	r.warnings = append(r.warnings, r.place(warnings, fromEnv)...)

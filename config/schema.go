@@ -25,7 +25,7 @@ func fieldsOf(t reflect.Type) []field {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		key := f.Tag.Get("mapstructure")
-		if key == "-" {
+		if key == "-" || !f.IsExported() {
 			continue
 		}
 		described := field{

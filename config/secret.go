@@ -94,8 +94,11 @@ const (
 // environment variable SEALIST_KEY_PASSWORD, else the systemd credential
 // key_password, else the file of key_password_file. The error wraps
 // ErrNoSecret if none of them is there; the server then runs with the lists
-// that have a key locked.
+// that have a key locked. Load keeps what it found.
 func (c *Config) KeyPassword() (Secret, error) {
+	if !c.keyPassword.IsZero() {
+		return c.keyPassword, nil
+	}
 	if value := os.Getenv(keyPasswordEnv); value != "" {
 		return NewSecret([]byte(value)), nil
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -87,4 +88,27 @@ func TestKeyPasswordSources(t *testing.T) {
 	if _, err := c.KeyPassword(); err == nil {
 		t.Error("a file that is named and not there was passed over")
 	}
+}
+
+// A program that gave up being root still has the key password.
+func TestLoadKeepsTheKeyPassword(t *testing.T) {
+	c, _ := load(t, "key_password_file: "+passwordFile(t)+"\n")
+	if err := os.Remove(c.KeyPasswordFile); err != nil {
+		t.Fatal(err)
+	}
+	secret, err := c.KeyPassword()
+	if err != nil || string(secret.Reveal()) != "hunter2" {
+		t.Errorf("%v", err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		if strings.Contains(fmt.Sprintf(verb, c)+fmt.Sprintf(verb, *c), "hunter2") {
+			t.Errorf("%s shows it", verb)
+		}
+	}
+}
+
+func passwordFile(t *testing.T) string {
+	folder := t.TempDir()
+	put(t, folder, "key_password", []byte("hunter2\n"), 0o600)
+	return filepath.Join(folder, "key_password")
 }

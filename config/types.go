@@ -68,6 +68,10 @@ type Config struct {
 
 	// Path of the file this was read from, absolute; empty for Default.
 	File string `mapstructure:"-"`
+
+	// keyPassword is what Load found, if it found one: a program that gives up
+	// being root afterwards could not read it again.
+	keyPassword Secret
 }
 
 // SMTP says how mail comes in.
@@ -322,9 +326,10 @@ type Resolver struct {
 	// then files.
 	Order []string `mapstructure:"order"`
 
-	// Which of a person's usable certificates a copy is encrypted to: `all`,
-	// so that each of his devices opens it, or `newest`.
-	Select string `mapstructure:"select" values:"all|newest"`
+	// Which of a person's usable certificates a copy is encrypted to: `all` of
+	// one kind of key, RSA before EC, so that each of his devices opens it;
+	// `prefer-ec`, EC before RSA; or `newest`.
+	Select string `mapstructure:"select" values:"all|newest|prefer-ec"`
 
 	// Certificates of one person a copy is encrypted to at most, the newest
 	// first.
