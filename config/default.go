@@ -16,6 +16,7 @@ func Default() *Config {
 			MaxMessageBytes: 26214400,
 		},
 		Relay: Relay{Address: "smtp://127.0.0.1:25", TLS: "opportunistic", Connections: 8},
+		Queue: Queue{RetryMin: Duration(time.Minute), RetryMax: Duration(time.Hour), Lifetime: 5 * day},
 		Store: Store{URL: "sqlite:sealist.db"},
 		Trust: Trust{
 			Algorithms: Algorithms{SHA1Signatures: "refuse", RSAMinBits: 2048, Decrypt3DES: "allow"},

@@ -31,6 +31,9 @@ type Config struct {
 	// How mail goes out: the next hop that takes every copy and every notice.
 	Relay Relay `mapstructure:"relay"`
 
+	// How long copies and notices are tried.
+	Queue Queue `mapstructure:"queue"`
+
 	// Where state is kept.
 	Store Store `mapstructure:"store"`
 
@@ -144,6 +147,19 @@ type Hop struct {
 
 	// Share of the mail this hop gets, beside the others'.
 	Weight int `mapstructure:"weight" min:"0" max:"1000"`
+}
+
+// Queue says how long what the next hop does not take, or what waits for a
+// source of certificates, is tried.
+type Queue struct {
+	// Wait after the first attempt; each further one doubles it.
+	RetryMin Duration `mapstructure:"retry_min" min:"1s" max:"1d"`
+
+	// The longest wait between two attempts.
+	RetryMax Duration `mapstructure:"retry_max" min:"1s" max:"7d"`
+
+	// Age at which a copy that still cannot go is given up.
+	Lifetime Duration `mapstructure:"lifetime" min:"1m" max:"30d"`
 }
 
 // Store says where state is kept.

@@ -1,0 +1,165 @@
+package distribute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/notice"
+	"github.com/sealist/sealist/listd/queue"
+	"github.com/sealist/sealist/listd/relay"
+	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/resolver"
+	"github.com/sealist/sealist/smime/cms"
+)
+
+// Render implements queue.Renderer: it says what becomes of each delivery of a
+// batch, and makes the octets of those that may go.
+func (d *Distributor) Render(ctx context.Context, batch []store.Delivery) []queue.Rendering {
+	out := make([]queue.Rendering, len(batch))
+	copies := map[string][]int{} // by spool item, indices into batch
+	for i, del := range batch {
+		if del.Kind == store.KindNotice {
+			out[i] = d.renderNotice(ctx, del)
+			continue
+		}
+		copies[del.Item] = append(copies[del.Item], i)
+	}
+	for item, indices := range copies {
+		d.renderCopies(ctx, item, batch, indices, out)
+	}
+	return out
+}
+
+// renderCopies judges the copies of one post again, at the moment they would
+// be sealed: membership, suspension and certificates (invariant 2).
+func (d *Distributor) renderCopies(ctx context.Context, item string, batch []store.Delivery, indices []int, out []queue.Rendering) {
+	fill := func(r queue.Rendering) {
+		for _, i := range indices {
+			out[i] = r
+		}
+	}
+	p, err := d.posts.get(item, func() (*post, error) { return d.prepare(ctx, item) })
+	if err != nil {
+		fill(queue.Delayed{Reason: err.Error()})
+		return
+	}
+	addresses := make([]list.Address, len(indices))
+	for n, i := range indices {
+		addresses[n] = batch[i].Address
+	}
+	held, err := d.Store.MemberOf(ctx, p.list.ID, addresses)
+	if err != nil {
+		fill(queue.Delayed{Reason: fmt.Sprintf("asking who is subscribed: %v", err)})
+		return
+	}
+	var entitled []int
+	for n, i := range indices {
+		memberships := held[addresses[n].Key()]
+		m := slices.IndexFunc(memberships, func(m list.Member) bool { return m.Role == list.RoleMember })
+		switch {
+		case m < 0:
+			out[i] = queue.Cancelled{Reason: "no longer subscribed"}
+		case memberships[m].Suspended:
+			out[i] = queue.Cancelled{Reason: "suspended"}
+		default:
+			entitled = append(entitled, i)
+		}
+	}
+	if p.clear != nil {
+		for _, i := range entitled {
+			out[i] = queue.Copy{ReversePath: p.reversePath, Parts: func() ([]relay.Segment, error) { return p.clear, nil }}
+		}
+		return
+	}
+	d.renderSealed(ctx, p, batch, entitled, out)
+}
+
+// renderSealed resolves the members of a batch and seals a copy to each.
+func (d *Distributor) renderSealed(ctx context.Context, p *post, batch []store.Delivery, indices []int, out []queue.Rendering) {
+	addresses := make([]string, len(indices))
+	for n, i := range indices {
+		addresses[n] = batch[i].Address.String()
+	}
+	for n, r := range d.Resolver.Resolve(ctx, addresses) {
+		i := indices[n]
+		switch {
+		case r.Err != nil:
+			out[i] = queue.Delayed{Reason: r.Err.Error()}
+		case len(r.Certificates) == 0:
+			reason := withheldBecause(r)
+			out[i] = queue.Withheld{Reason: reason, Notices: []store.Notice{d.noCertificate(p.list, batch[i].Address, reason)}}
+		default:
+			out[i] = d.seal(p, r)
+		}
+	}
+}
+
+// seal makes the copy of one member, whose certificates r names.
+func (d *Distributor) seal(p *post, r resolver.Result) queue.Rendering {
+	fingerprints := make([]string, len(r.Certificates))
+	recipients := make([]*cms.Recipient, len(r.Certificates))
+	for i, c := range r.Certificates {
+		fingerprints[i], recipients[i] = c.Fingerprint, c.Recipient
+	}
+	return queue.Copy{
+		ReversePath:  p.reversePath,
+		Certificates: strings.Join(fingerprints, " "),
+		Cipher:       p.cipher.String(),
+		Parts: func() ([]relay.Segment, error) {
+			sealed, err := p.sealer.Seal(p.header, recipients)
+			if err != nil {
+				return nil, fmt.Errorf("sealing to %s: %w", strings.Join(fingerprints, ", "), err)
+			}
+			return p.segments(sealed)
+		},
+	}
+}
+
+// withheldBecause says in one line why a member has no usable certificate.
+func withheldBecause(r resolver.Result) string {
+	if len(r.Refused) == 0 {
+		return "no certificate found"
+	}
+	reasons := make([]string, 0, len(r.Refused))
+	seen := map[string]bool{}
+	for _, f := range r.Refused {
+		if w := string(f.Reason); !seen[w] {
+			seen[w] = true
+			reasons = append(reasons, w)
+		}
+	}
+	return "no usable certificate: " + strings.Join(reasons, ", ")
+}
+
+// noCertificate is what a member hears whose copy is withheld, at most once a
+// day and list.
+func (d *Distributor) noCertificate(l list.List, member list.Address, reason string) store.Notice {
+	return store.Notice{
+		Template: notice.NoCertificate, List: l.ID, To: member,
+		Params: map[string]string{"reason": reason},
+		Key:    fmt.Sprintf("%s/%d/%s", notice.NoCertificate, l.ID, member.Key()), Every: noticeEvery,
+	}
+}
+
+// renderNotice makes a service mail.
+func (d *Distributor) renderNotice(ctx context.Context, del store.Delivery) queue.Rendering {
+	if del.Notice == nil {
+		return queue.Cancelled{Reason: "a notice without content"}
+	}
+	l, err := d.Store.ListByID(ctx, del.List)
+	if errors.Is(err, store.ErrNotFound) {
+		return queue.Cancelled{Reason: "the list is gone"}
+	}
+	if err != nil {
+		return queue.Delayed{Reason: err.Error()}
+	}
+	octets, err := d.Notices.Render(l, *del.Notice, fmt.Sprintf("<notice-%d-%d@%s>", del.ID, del.Created.UnixMicro(), l.Address.Domain()), del.Created)
+	if err != nil {
+		return queue.Delayed{Reason: "rendering: " + err.Error()}
+	}
+	return queue.Copy{Parts: func() ([]relay.Segment, error) { return segment(octets) }}
+}

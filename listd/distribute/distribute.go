@@ -1,0 +1,175 @@
+// Package distribute is the flow of a post through the server, one file an
+// arrow: open.go decrypts and verifies, authorize.go asks the scenario,
+// expand.go writes one delivery a member, copy.go seals a copy when the queue
+// is ready for it. This file claims posts and leads them along.
+package distribute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sealist/sealist/directory/harvest"
+	"github.com/sealist/sealist/listd/keyring"
+	"github.com/sealist/sealist/listd/notice"
+	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/resolver"
+	"github.com/sealist/sealist/smime"
+)
+
+// Parts are what a Distributor works with.
+type Parts struct {
+	Store         *store.Store
+	Keyring       *keyring.Keyring
+	Judge         smime.Judge        // who may be believed
+	Resolver      *resolver.Resolver // who can be reached
+	Harvest       *harvest.Harvest   // nil: nothing is harvested
+	Notices       *notice.Notices
+	Domains       []string      // ours: nothing is ever answered to an address in them
+	MaxSigningAge time.Duration // of signatures; 0 judges no age
+	Open          smime.Options // algorithm policy and limits; keys are set per post
+	Owner         string        // names this process in leases
+	Wake          func()        // called when there are new deliveries
+	Clock         func() time.Time
+	Log           *slog.Logger
+}
+
+// Distributor leads accepted posts to their deliveries, and renders these.
+type Distributor struct {
+	Parts
+	log   *slog.Logger
+	wake  chan struct{}
+	posts posts
+}
+
+// How the distributor works through the spool.
+const (
+	inHand      = 8                // posts at once
+	lease       = 2 * time.Minute  // of a claimed post
+	lockedRetry = 10 * time.Second // until a locked list's mail is tried again
+	outageRetry = 30 * time.Second // until a post is tried again after a failure of ours
+	maxClaims   = 5                // of one post without an outcome: it kills the process that works on it
+	noticeEvery = 24 * time.Hour   // between two notices of the same kind to the same person about the same list
+	expandChunk = 5000             // delivery rows a commit
+)
+
+// New returns a Distributor.
+func New(p Parts) *Distributor {
+	if p.Clock == nil {
+		p.Clock = time.Now
+	}
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
+	if p.Wake == nil {
+		p.Wake = func() {}
+	}
+	return &Distributor{Parts: p, log: p.Log.With("room", "distribute"), wake: make(chan struct{}, 1)}
+}
+
+// Wake tells the distributor that a post may have been accepted. It never blocks.
+func (d *Distributor) Wake() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run leads posts until ctx ends and the posts in hand have reached a stage
+// that is committed.
+func (d *Distributor) Run(ctx context.Context) {
+	tokens := make(chan struct{}, inHand)
+	var working sync.WaitGroup
+	defer working.Wait()
+	for ctx.Err() == nil {
+		items, err := d.claim(ctx, inHand-len(tokens))
+		if err != nil && ctx.Err() == nil {
+			d.log.Error("cannot claim posts, trying again in a second", "err", err)
+			d.sleep(ctx, time.Second)
+			continue
+		}
+		for _, item := range items {
+			tokens <- struct{}{}
+			working.Go(func() {
+				d.lead(ctx, item)
+				<-tokens
+				d.Wake()
+			})
+		}
+		if len(items) == 0 {
+			d.sleep(ctx, 500*time.Millisecond)
+		}
+	}
+}
+
+func (d *Distributor) claim(ctx context.Context, n int) ([]store.Item, error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	now := d.Clock()
+	return d.Store.ClaimItems(ctx, d.Owner, now, now.Add(lease), n)
+}
+
+func (d *Distributor) sleep(ctx context.Context, dur time.Duration) {
+	t := time.NewTimer(dur)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-d.wake:
+	case <-ctx.Done():
+	}
+}
+
+// lead takes one post as far as it goes. Whatever goes wrong harms this post
+// only (invariant 9): a failure of ours postpones it, a panic quarantines it.
+func (d *Distributor) lead(ctx context.Context, item store.Item) {
+	log := d.log.With("spool_id", item.ID)
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("panic, post quarantined", "stage", "distribute", "panic", fmt.Sprintf("%T", p))
+			d.quarantine(ctx, item, "internal_error")
+		}
+	}()
+	if item.Claims > maxClaims {
+		log.Error("post quarantined: the server ended each time it was worked on", "claims", item.Claims)
+		d.quarantine(ctx, item, "poison")
+		return
+	}
+	err := d.stages(ctx, item)
+	var locked *lockedError
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case errors.As(err, &locked):
+		log.Warn("list is locked, its mail waits", "reason", locked.Error())
+		d.postpone(ctx, item, "locked: "+locked.Error(), lockedRetry)
+	default:
+		log.Error("post postponed", "err", err, "retry_in", outageRetry)
+		d.postpone(ctx, item, err.Error(), outageRetry)
+	}
+}
+
+// stages is one post's life up to its deliveries.
+func (d *Distributor) stages(ctx context.Context, item store.Item) error {
+	if item.State == store.ItemAccepted {
+		distributing, err := d.decide(ctx, item)
+		if err != nil || !distributing {
+			return err
+		}
+	}
+	return d.expand(ctx, item)
+}
+
+func (d *Distributor) postpone(ctx context.Context, item store.Item, reason string, wait time.Duration) {
+	if err := d.Store.Postpone(context.WithoutCancel(ctx), item.ID, reason, d.Clock().Add(wait)); err != nil {
+		d.log.Error("cannot postpone a post; its lease will run out", "spool_id", item.ID, "err", err)
+	}
+}
+
+func (d *Distributor) quarantine(ctx context.Context, item store.Item, reason string) {
+	if err := d.Store.Decide(context.WithoutCancel(ctx), store.Decided{Item: item.ID, State: store.ItemQuarantined, Reason: reason}); err != nil {
+		d.log.Error("cannot quarantine a post; its lease will run out", "spool_id", item.ID, "err", err)
+	}
+}

@@ -1,0 +1,104 @@
+package listd
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/sealist/sealist/smime/trust"
+)
+
+// certificates reads the certificates of a PEM or DER file, of a folder of
+// such files, or of both; an empty path is none. A folder may hold links to
+// other files' content, as OpenSSL's c_rehash makes them: each certificate
+// counts once.
+func certificates(paths ...string) ([]*x509.Certificate, error) {
+	var out []*x509.Certificate
+	seen := map[string]bool{}
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		files, err := filesOf(path)
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			octets, err := os.ReadFile(file)
+			if err != nil {
+				return nil, err
+			}
+			certs, err := trust.ParseCertificates(octets)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
+			for _, c := range certs {
+				if fp := trust.Fingerprint(c); !seen[fp] {
+					seen[fp] = true
+					out = append(out, c)
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// filesOf returns the path itself, or the regular files of a folder.
+func filesOf(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		file := filepath.Join(path, e.Name())
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+			files = append(files, file)
+		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// clientTLS returns the settings of a connection whose server is vouched for
+// by the authorities in cafile, or by the system's if it is empty.
+func clientTLS(cafile string) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cafile == "" {
+		return c, nil
+	}
+	certs, err := certificates(cafile)
+	if err != nil {
+		return nil, err
+	}
+	c.RootCAs = x509.NewCertPool()
+	for _, cert := range certs {
+		c.RootCAs.AddCert(cert)
+	}
+	return c, nil
+}
+
+// serverTLS returns the settings of STARTTLS with the certificate in these
+// files, or nil if none is configured.
+func serverTLS(cert, key string) (*tls.Config, error) {
+	if cert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
+}

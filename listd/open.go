@@ -1,0 +1,214 @@
+// Package listd puts the rooms together. Open wires everything without
+// starting it, which is what listmaster needs; Run starts the server, watches
+// it, and stops it in order.
+package listd
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sealist/sealist/config"
+	"github.com/sealist/sealist/directory/files"
+	"github.com/sealist/sealist/directory/harvest"
+	"github.com/sealist/sealist/directory/ldap"
+	"github.com/sealist/sealist/listd/keyring"
+	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/resolver"
+	"github.com/sealist/sealist/smime"
+	"github.com/sealist/sealist/smime/cms"
+	"github.com/sealist/sealist/smime/trust"
+)
+
+// Names of the sources that are no directories, as resolver.order has them.
+const (
+	sourceHarvest = "harvest"
+	sourceFiles   = "files"
+)
+
+// Options of Open and Run. The zero value is usable.
+type Options struct {
+	Clock         func() time.Time // nil: time.Now
+	Log           *slog.Logger     // nil: nothing is logged
+	KeyIterations int              // of the key password's derivation, for tests; 0: the keyring's default
+	Ready         func([]string)   // called by Run with the addresses listened on, as smtp://host:port
+}
+
+// Sealist is a server, or the tool beside one, put together and not started.
+type Sealist struct {
+	Config      *config.Config
+	Store       *store.Store
+	Keyring     *keyring.Keyring
+	Trust       *trust.Policy
+	Directories []*ldap.Directory // in the order of the configuration
+	Harvest     *harvest.Harvest
+	Files       *files.Files
+	Resolver    *resolver.Resolver
+
+	o   Options
+	log *slog.Logger
+}
+
+// Open reads the files that the configuration names, opens the database, and
+// puts everything together. Nothing is contacted and nothing runs until Run. A
+// wrong or missing key password is no error: the keyring is locked then, and
+// says so.
+func Open(ctx context.Context, c *config.Config, o Options) (*Sealist, error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Sealist{Config: c, o: o, log: o.Log}
+	for _, step := range []func(context.Context) error{s.openTrust, s.openStore, s.openKeyring, s.openSources, s.openResolver} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return s, nil
+}
+
+// Close gives back what Open took.
+func (s *Sealist) Close() error {
+	var errs []error
+	for _, d := range s.Directories {
+		errs = append(errs, d.Close())
+	}
+	if s.Store != nil {
+		errs = append(errs, s.Store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Sealist) openTrust(context.Context) error {
+	anchors, err := certificates(s.Config.Trust.CAFile, s.Config.Trust.CAPath)
+	if err != nil {
+		return fmt.Errorf("reading the trust anchors: %w", err)
+	}
+	helpers, err := certificates(s.Config.Trust.Intermediates)
+	if err != nil {
+		return fmt.Errorf("reading trust.intermediates: %w", err)
+	}
+	s.Trust = trust.NewPolicy(trust.PolicyOptions{
+		Anchors: anchors, Intermediates: helpers, RSAMinBits: s.Config.Trust.Algorithms.RSAMinBits,
+	})
+	return nil
+}
+
+func (s *Sealist) openStore(ctx context.Context) error {
+	if err := os.MkdirAll(s.Config.DataDir, 0o700); err != nil {
+		return fmt.Errorf("making the data folder: %w", err)
+	}
+	var err error
+	s.Store, err = store.Open(ctx, s.Config.Store.URL, store.Options{DataDir: s.Config.DataDir, Clock: s.o.Clock, Log: s.log})
+	return err
+}
+
+func (s *Sealist) openKeyring(ctx context.Context) error {
+	password, err := s.Config.KeyPassword()
+	if err != nil && !errors.Is(err, config.ErrNoSecret) {
+		s.log.Error("the key password cannot be read; lists that have a key are locked", "err", err)
+	}
+	s.Keyring = keyring.Open(ctx, s.Store, password.Reveal(), keyring.Options{Iterations: s.o.KeyIterations, Log: s.log})
+	return nil
+}
+
+// openSources makes every source of certificates that the configuration names.
+func (s *Sealist) openSources(context.Context) error {
+	for _, c := range s.Config.Directories {
+		d, err := s.directory(c)
+		if err != nil {
+			return fmt.Errorf("directory %s: %w", c.Name, err)
+		}
+		s.Directories = append(s.Directories, d)
+	}
+	s.Harvest = harvest.New(sourceHarvest, s.Store)
+	dir := s.Config.Files.Dir
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(s.Config.DataDir, dir)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the folder of PEM files: %w", err)
+	}
+	s.Files = files.New(sourceFiles, dir)
+	return nil
+}
+
+// directory makes one LDAP directory.
+func (s *Sealist) directory(c config.Directory) (*ldap.Directory, error) {
+	tls, err := clientTLS(c.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading cafile: %w", err)
+	}
+	var password []byte
+	if c.BindPasswordFile != "" {
+		secret, err := config.ReadSecretFile(c.BindPasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading bind_password_file: %w", err)
+		}
+		password = secret.Reveal()
+	}
+	return ldap.New(ldap.Options{
+		Name: c.Name, Preset: c.Preset, URLs: c.URLs, StartTLS: c.StartTLS, Insecure: c.Insecure, TLS: tls,
+		Domains: c.Domains, BindDN: c.BindDN, BindPassword: password, BaseDN: c.BaseDN, Filter: c.Filter,
+		Attributes: c.Attributes, AddressMatch: c.AddressMatch, Timeout: time.Duration(c.Timeout),
+		Clock: s.o.Clock, Log: s.log,
+	})
+}
+
+// openResolver puts the sources in order.
+func (s *Sealist) openResolver(context.Context) error {
+	choice, err := resolver.ParseSelect(s.Config.Resolver.Select)
+	if err != nil {
+		return fmt.Errorf("resolver.select: %w", err)
+	}
+	sources, err := s.sources()
+	if err != nil {
+		return fmt.Errorf("resolver.order: %w", err)
+	}
+	s.Resolver = resolver.New(sources, s.Trust, resolver.Options{
+		Select: choice, MaxCertificates: s.Config.Resolver.MaxCertificates, Clock: s.o.Clock, Log: s.log,
+	})
+	return nil
+}
+
+func (s *Sealist) sources() ([]resolver.Source, error) {
+	known := map[string]resolver.Source{sourceFiles: s.Files}
+	if s.Config.Harvest.Enabled {
+		known[sourceHarvest] = s.Harvest
+	}
+	for _, d := range s.Directories {
+		known[d.Name()] = d
+	}
+	var sources []resolver.Source
+	for _, name := range s.Config.Resolver.Order {
+		source, ok := known[name]
+		switch {
+		case ok:
+			sources = append(sources, source)
+		case name != sourceHarvest: // harvesting is switched off: nothing to ask
+			return nil, fmt.Errorf("there is no source %q", name)
+		}
+	}
+	return sources, nil
+}
+
+// reading says which old algorithms are still read in mail.
+func (s *Sealist) reading() smime.Options {
+	a := s.Config.Trust.Algorithms
+	limits := cms.DefaultLimits()
+	limits.Octets = max(limits.Octets, s.Config.SMTP.MaxMessageBytes)
+	return smime.Options{
+		Limits:  limits,
+		Verify:  cms.VerifyPolicy{AllowSHA1: strings.EqualFold(a.SHA1Signatures, "allow")},
+		Decrypt: cms.DecryptPolicy{Allow3DES: strings.EqualFold(a.Decrypt3DES, "allow")},
+		Extra:   []*x509.Certificate(nil),
+	}
+}

@@ -1,0 +1,266 @@
+package listd
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sealist/sealist/directory/harvest"
+	"github.com/sealist/sealist/listd/distribute"
+	"github.com/sealist/sealist/listd/notice"
+	"github.com/sealist/sealist/listd/queue"
+	"github.com/sealist/sealist/listd/relay"
+	"github.com/sealist/sealist/listd/smtpd"
+	"github.com/sealist/sealist/listd/store"
+)
+
+// How Run keeps time.
+const (
+	beatEvery    = 5 * time.Second        // the node's row is written
+	watchEvery   = 500 * time.Millisecond // the change counter is read
+	stopClients  = 5 * time.Second        // that clients in the middle of something get when the server stops
+	drainCopies  = 20 * time.Second       // that copies on their way get
+	keepFinished = 7 * 24 * time.Hour     // that the octets of finished posts stay
+)
+
+// Run serves until ctx ends and then stops in order: no new mail is taken, the
+// posts in hand reach a committed stage, copies on their way get their reply,
+// results are written. It returns nil after an orderly stop.
+func (s *Sealist) Run(ctx context.Context) error {
+	if err := s.Store.LockServer(); err != nil {
+		return err
+	}
+	if err := s.Store.ReleaseAllLeases(ctx); err != nil {
+		return fmt.Errorf("taking up what an earlier run left: %w", err)
+	}
+	if n, err := s.Store.Purge(ctx, s.o.Clock().Add(-keepFinished)); err != nil {
+		s.log.Error("cannot remove finished posts", "err", err)
+	} else if n > 0 {
+		s.log.Info("removed the octets of finished posts", "posts", n)
+	}
+	rl, err := s.relay()
+	if err != nil {
+		return err
+	}
+	notices, err := notice.New()
+	if err != nil {
+		return err
+	}
+	owner := "listd-" + rand.Text()
+	var q *queue.Queue
+	d := distribute.New(distribute.Parts{
+		Store: s.Store, Keyring: s.Keyring, Judge: s.Trust, Resolver: s.Resolver, Harvest: s.harvester(), Notices: notices,
+		Domains: s.Config.Domains, MaxSigningAge: time.Duration(s.Config.Trust.MaxSigningAge), Open: s.reading(),
+		Owner: owner, Wake: func() { q.Wake() }, Clock: s.o.Clock, Log: s.log,
+	})
+	q = queue.New(s.Store, rl, d, queue.Options{
+		Owner: owner, Workers: s.Config.Relay.Connections, Clock: s.o.Clock, Log: s.log,
+		RetryMin: time.Duration(s.Config.Queue.RetryMin), RetryMax: time.Duration(s.Config.Queue.RetryMax), Lifetime: time.Duration(s.Config.Queue.Lifetime),
+	})
+	listeners, err := s.listen()
+	if err != nil {
+		return err
+	}
+	if err := s.Keyring.Locked(); err != nil {
+		s.log.Error("the keyring is locked: mail to lists that have a key, and signed mail, waits", "reason", err)
+	}
+	return s.serve(ctx, listeners, d, q, rl)
+}
+
+// serve runs everything until ctx ends or a listener fails.
+func (s *Sealist) serve(ctx context.Context, listeners []listener, d *distribute.Distributor, q *queue.Queue, rl *relay.Relay) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	inbound, err := s.inbound(d)
+	if err != nil {
+		return err
+	}
+	var accepting, working sync.WaitGroup
+	for _, l := range listeners {
+		accepting.Go(func() {
+			if err := inbound.Serve(l.Listener, l.lmtp); err != nil && ctx.Err() == nil {
+				fail(fmt.Errorf("listener %s: %w", l.url, err))
+			}
+		})
+	}
+	working.Go(func() { d.Run(ctx) })
+	working.Go(func() { s.watch(ctx, d, q) })
+	working.Go(func() { s.beat(ctx) })
+	queueDone := make(chan error, 1)
+	go func() { queueDone <- q.Run(ctx, drainCopies) }()
+
+	urls := make([]string, len(listeners))
+	for i, l := range listeners {
+		urls[i] = l.url
+	}
+	s.log.Info("ready", "listen", urls, "relay", s.Config.Relay.Address)
+	if s.o.Ready != nil {
+		s.o.Ready(urls)
+	}
+
+	<-ctx.Done()
+	s.log.Info("stopping")
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopClients)
+	defer cancel()
+	stopped := inbound.Shutdown(grace)
+	accepting.Wait()
+	working.Wait()
+	err = errors.Join(<-queueDone, rl.Close(grace))
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
+	s.log.Info("stopped", "clients", stopped)
+	return err
+}
+
+// harvester returns the harvest, or nil where nothing is to be learnt.
+func (s *Sealist) harvester() *harvest.Harvest {
+	if !s.Config.Harvest.Enabled {
+		return nil
+	}
+	return s.Harvest
+}
+
+// relay makes the connection pool to the next hop.
+func (s *Sealist) relay() (*relay.Relay, error) {
+	tls, err := clientTLS(s.Config.Relay.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading relay.cafile: %w", err)
+	}
+	return relay.New(relay.Config{
+		URL: s.Config.Relay.Address, TLS: relay.TLSMode(s.Config.Relay.TLS), TLSConfig: tls,
+		Hello: s.hostname(), Connections: s.Config.Relay.Connections,
+	}, s.log)
+}
+
+// inbound makes the server that takes mail.
+func (s *Sealist) inbound(d *distribute.Distributor) (*smtpd.Server, error) {
+	tls, err := serverTLS(s.Config.SMTP.TLS.Cert, s.Config.SMTP.TLS.Key)
+	if err != nil {
+		return nil, fmt.Errorf("reading smtp.tls: %w", err)
+	}
+	return smtpd.New(smtpd.Config{
+		Hostname: s.hostname(), Domains: s.Config.Domains, TLS: tls, TrustedNetworks: s.Config.SMTP.TrustedNetworks,
+		MaxMessageBytes: s.Config.SMTP.MaxMessageBytes, Accepted: d.Wake,
+	}, s.Store, s.log)
+}
+
+func (s *Sealist) hostname() string {
+	if s.Config.Hostname != "" {
+		return s.Config.Hostname
+	}
+	if name, err := os.Hostname(); err == nil && name != "" {
+		return name
+	}
+	return "localhost"
+}
+
+// listener is an open listening socket.
+type listener struct {
+	net.Listener
+	url  string // as configured, with the port it has got
+	lmtp bool
+}
+
+// listen opens every listener, or none.
+func (s *Sealist) listen() ([]listener, error) {
+	var open []listener
+	for _, url := range s.Config.SMTP.Listen {
+		l, err := listen(url)
+		if err != nil {
+			for _, o := range open {
+				err = errors.Join(err, o.Close())
+			}
+			return nil, fmt.Errorf("listening on %s: %w", url, err)
+		}
+		open = append(open, l)
+	}
+	return open, nil
+}
+
+// listen opens smtp://host:port, lmtp://host:port or lmtp:/path. A socket file
+// that an earlier run left behind is replaced.
+func listen(url string) (listener, error) {
+	scheme, rest, _ := strings.Cut(url, ":")
+	if address, ok := strings.CutPrefix(rest, "//"); ok {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return listener{}, err
+		}
+		return listener{l, scheme + "://" + l.Addr().String(), scheme == "lmtp"}, nil
+	}
+	if info, err := os.Lstat(rest); err == nil && info.Mode().Type() == os.ModeSocket {
+		if err := os.Remove(rest); err != nil {
+			return listener{}, err
+		}
+	}
+	l, err := net.Listen("unix", rest)
+	if err != nil {
+		return listener{}, err
+	}
+	// The mail server beside runs as another user; who may enter the folder may hand in mail.
+	if err := os.Chmod(rest, 0o666); err != nil {
+		return listener{}, errors.Join(err, l.Close())
+	}
+	return listener{l, url, scheme == "lmtp"}, nil
+}
+
+// watch wakes everybody when another process changed something.
+func (s *Sealist) watch(ctx context.Context, d *distribute.Distributor, q *queue.Queue) {
+	var last int64
+	tick(ctx, watchEvery, func() {
+		n, err := s.Store.Changes(ctx)
+		if err != nil || n == last {
+			return
+		}
+		last = n
+		d.Wake()
+		q.Wake()
+	})
+}
+
+// status is what only this process knows, for listmaster.
+type status struct {
+	Locked string `json:"locked,omitempty"` // why the keyring is locked
+}
+
+// beat writes this server's row.
+func (s *Sealist) beat(ctx context.Context) {
+	row := store.NodeRow{Name: s.hostname(), Host: s.hostname(), PID: os.Getpid(), Version: Version, Started: s.o.Clock()}
+	write := func() {
+		var st status
+		if err := s.Keyring.Locked(); err != nil {
+			st.Locked = err.Error()
+		}
+		row.Status, _ = json.Marshal(st)
+		if err := s.Store.Beat(ctx, row); err != nil && ctx.Err() == nil {
+			s.log.Warn("cannot write this server's row", "err", err)
+		}
+	}
+	write()
+	tick(ctx, beatEvery, write)
+}
+
+// tick calls f at every interval until ctx ends.
+func tick(ctx context.Context, every time.Duration, f func()) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			f()
+		}
+	}
+}
+
+// Version is this program's version.
+const Version = "0.1.0-dev"
