@@ -4,9 +4,7 @@
 package directory
 
 import (
-	"encoding/pem"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 )
@@ -100,7 +98,6 @@ func Fail(addresses []string, err error) []Answer {
 	return answers
 }
 
-
 // Normalise gives the form of an address under which sources look it up: without surrounding space, ASCII letters in
 // lower case. Other letters stay: Unicode folding would make one address of two.
 func Normalise(address string) string {
@@ -136,20 +133,4 @@ func Serves(domains []string, address string) bool {
 		}
 	}
 	return false
-}
-
-// Decode returns the blocks of a value that may be PEM, each with its PEM type, or the value itself as one block of type
-// "" if it is not. PEM without any block is an error.
-func Decode(value []byte) ([]*pem.Block, error) {
-	if !strings.Contains(string(value), "-----BEGIN ") {
-		return []*pem.Block{{Bytes: value}}, nil
-	}
-	var blocks []*pem.Block
-	for block, rest := pem.Decode(value); block != nil; block, rest = pem.Decode(rest) {
-		blocks = append(blocks, block)
-	}
-	if len(blocks) == 0 {
-		return nil, fmt.Errorf("looks like PEM and holds no complete block")
-	}
-	return blocks, nil
 }

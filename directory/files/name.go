@@ -1,0 +1,40 @@
+package files
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sealist/sealist/directory"
+)
+
+// Suffixes of file names that say what the certificate in them is for.
+const (
+	forEncryption = "@enc"
+	forSigning    = "@sign"
+)
+
+// maxName is the longest file name that file systems take.
+const maxName = 255
+
+// FileName is the name of an address's file, without a suffix. ok is false for what cannot have one: no address, one with
+// a second "@" (its file could be read for one with a suffix), or one whose name would be too long.
+func FileName(address string) (name string, ok bool) {
+	address = directory.Normalise(address)
+	local, domain, ok := directory.Split(address)
+	if !ok || strings.Contains(local, "@") || domain == "" {
+		return "", false
+	}
+	var b strings.Builder
+	for i := range len(address) {
+		if c := address[i]; plain(c) {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "_%02x", c)
+		}
+	}
+	return b.String(), b.Len()+len(forSigning) <= maxName
+}
+
+func plain(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte("-+.@", c) >= 0
+}

@@ -1,0 +1,12 @@
+// Package ldap finds certificates in LDAP directories.
+//
+// A Client talks to the servers of one directory: it fails over from one to the next and comes back, keeps one
+// multiplexed connection to each, and has a limit on every wait. A Directory is the certificate source on it: it asks
+// for many addresses at a time, tells whose entry is whose, and reads the values.
+//
+// An outage is never an absence (invariant 2): directory.ErrNotFound is returned only where a server gave a clean,
+// complete and empty answer. Everything else, a size limit, a missing search base, a refused bind, is an outage.
+//
+// Interim: GSSAPI and SASL EXTERNAL, discovery by DNS, aliases of an entry, disabled accounts and cACertificate are not
+// here yet.
+package ldap
