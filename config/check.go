@@ -28,6 +28,7 @@ func (c *Config) check() (mistakes, warnings []Finding) {
 	k.site(c)
 	k.smtp(c.SMTP)
 	k.relay(c.Relay)
+	k.queue(c.Queue)
 	k.store(c.Store)
 	k.trust(c.Trust)
 	k.keyPassword(c)
@@ -145,11 +146,23 @@ func (k *checker) relay(r Relay) {
 	switch {
 	case err != nil:
 		k.mistake("relay.address", err.Error(), endpointRemedy)
+	case strings.HasSuffix(e.Address, ":0") || strings.HasPrefix(e.Address, ":"):
+		k.mistake("relay.address", fmt.Sprintf("%q names no host and port to connect to", r.Address), endpointRemedy)
 	case e.Network == "unix" && (r.TLS == "required" || r.TLS == "implicit"):
 		k.mistake("relay.tls", fmt.Sprintf("%q asks for a verified certificate, but a socket has no name to verify it by", r.TLS), "write none")
 	}
 	if r.CAFile != "" {
 		k.certificates("relay.cafile", r.CAFile, false)
+	}
+}
+
+// queue checks that the times fit each other.
+func (k *checker) queue(q Queue) {
+	switch {
+	case q.RetryMin > q.RetryMax:
+		k.mistake("queue.retry_min", fmt.Sprintf("%s is longer than retry_max, which is %s", q.RetryMin, q.RetryMax), "make it the shorter of the two")
+	case q.RetryMin > q.Lifetime:
+		k.mistake("queue.retry_min", fmt.Sprintf("%s is longer than lifetime, which is %s: nothing is ever tried twice", q.RetryMin, q.Lifetime), "make it shorter")
 	}
 }
 

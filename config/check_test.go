@@ -86,7 +86,7 @@ func TestGoodValues(t *testing.T) {
 	folder := world(t)
 	for _, text := range []string{
 		"smtp: { tls: { cert: cert.pem, key: key.pem } }",
-		"smtp: { listen: ['smtp://:25', 'smtp://[::1]:25', 'lmtp://mx.example.org:24', 'lmtp:/run/x'] }",
+		"smtp: { listen: ['smtp://:25', 'smtp://[::1]:25', 'lmtp://mx.example.org:24', 'lmtp:/run/x', 'smtp://127.0.0.1:0'] }",
 		"smtp: { trusted_networks: [10.0.0.0/8, '2001:db8::/32', 192.0.2.1/32] }",
 		"relay: { address: 'lmtp:/run/relay', tls: none }",
 		"relay: { tls: required, cafile: cert.pem }",
@@ -129,7 +129,11 @@ func TestBadValues(t *testing.T) {
 		{"listmasters: [postmaster]", "listmasters[0]", "no mail address"},
 		{"smtp: { listen: ['smtp:/run/x'] }", "smtp.listen[0]", "neither host and port nor"},
 		{"smtp: { listen: ['lmtp:run/x'] }", "smtp.listen[0]", "neither host and port nor"},
-		{"smtp: { listen: ['smtp://h:0'] }", "smtp.listen[0]", "no port"},
+		{"relay: { address: 'smtp://h:0' }", "relay.address", "no host and port to connect"},
+		{"relay: { address: 'smtp://:25' }", "relay.address", "no host and port to connect"},
+		{"queue: { retry_min: 2h }", "queue.retry_min", "longer than retry_max"},
+		{"queue: { lifetime: 1m, retry_min: 2m }", "queue.retry_min", "longer than lifetime"},
+		{"queue: { lifetime: 31d }", "queue.lifetime", "too long"},
 		{"smtp: { listen: ['smtp://h:65536'] }", "smtp.listen[0]", "no port"},
 		{"smtp: { listen: ['smtp://a b:25'] }", "smtp.listen[0]", "names no host"},
 		{"smtp: { listen: ['smtp://:25', 'smtp://:25'] }", "smtp.listen[1]", "twice"},

@@ -19,7 +19,7 @@ type Endpoint struct {
 const endpointRemedy = "write smtp://host:port, lmtp://host:port or lmtp:/path/of/socket"
 
 // ParseEndpoint reads smtp://host:port, lmtp://host:port and
-// lmtp:/path/of/socket.
+// lmtp:/path/of/socket. Port 0 makes sense to a listener only.
 func ParseEndpoint(text string) (Endpoint, error) {
 	scheme, rest, _ := strings.Cut(text, ":")
 	if scheme != "smtp" && scheme != "lmtp" {
@@ -31,8 +31,8 @@ func ParseEndpoint(text string) (Endpoint, error) {
 		if err != nil {
 			return Endpoint{}, fmt.Errorf("%q has no host:port behind the slashes", text)
 		}
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return Endpoint{}, fmt.Errorf("%q has no port between 1 and 65535", text)
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return Endpoint{}, fmt.Errorf("%q has no port between 0 and 65535", text)
 		}
 		if host != "" && !hostName(strings.ToLower(host)) && !isIP(host) {
 			return Endpoint{}, fmt.Errorf("%q names no host", text)

@@ -23,7 +23,7 @@ type Config struct {
 
 	// Addresses of the people who run this server. They hear of what needs
 	// them.
-	Listmasters []string `mapstructure:"listmasters"`
+	Listmasters []string `mapstructure:"listmasters" effect:"none"`
 
 	// How mail comes in.
 	SMTP SMTP `mapstructure:"smtp"`
@@ -81,7 +81,8 @@ type Config struct {
 type SMTP struct {
 	// Listeners, each `smtp://host:port`, `lmtp://host:port` or
 	// `lmtp:/path/of/socket`. A mail server in front that speaks LMTP is told
-	// the fate of each recipient by itself.
+	// the fate of each recipient by itself. Port 0 is any that is free; the
+	// log names it.
 	Listen []string `mapstructure:"listen"`
 
 	// Certificate for STARTTLS. Without one STARTTLS is not offered.
