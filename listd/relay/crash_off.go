@@ -1,0 +1,6 @@
+//go:build !crashpoint
+
+package relay
+
+// splitInData is false: a message leaves in one write.
+const splitInData = false
