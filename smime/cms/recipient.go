@@ -74,8 +74,11 @@ type algorithmSuite struct {
 // nor key usage are looked at. The error wraps ErrUnusableKey.
 func NewRecipient(cert *x509.Certificate, o RecipientOptions) (*Recipient, error) {
 	r := &Recipient{oaep: o.OAEP}
-	switch key := cert.PublicKey.(type) {
+	switch key := publicKey(cert).(type) {
 	case *rsa.PublicKey:
+		if pssOnly(cert, key) {
+			return nil, fmt.Errorf("%w: RSA for signing only", ErrUnusableKey)
+		}
 		if bits := key.N.BitLen(); bits < 1024 || bits > 8192 {
 			return nil, fmt.Errorf("%w: RSA with %d bits", ErrUnusableKey, bits)
 		}
@@ -94,7 +97,7 @@ func NewRecipient(cert *x509.Certificate, o RecipientOptions) (*Recipient, error
 		r.keyType, r.ecdhKey = X25519, key
 		r.agreement = algorithmSuite{scheme: oidHKDFSHA256, key: oidX25519}
 	default:
-		return nil, fmt.Errorf("%w: %s", ErrUnusableKey, cert.PublicKeyAlgorithm)
+		return nil, fmt.Errorf("%w: neither RSA nor a curve for key agreement", ErrUnusableKey)
 	}
 	id, err := r.identifier(cert, o)
 	if err != nil {

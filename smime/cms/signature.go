@@ -107,14 +107,14 @@ func readPSS(a algorithm) (hash crypto.Hash, salt int, err error) {
 // verify checks the mathematics: signature over message, which digest is the hash of.
 func (s scheme) verify(cert *x509.Certificate, h crypto.Hash, digest, message, signature []byte) error {
 	ok := false
-	switch key := cert.PublicKey.(type) {
+	switch key := publicKey(cert).(type) {
 	case *rsa.PublicKey:
 		if key.N.BitLen() < 1024 {
 			return fmt.Errorf("%w: RSA with %d bits", ErrWeakAlgorithm, key.N.BitLen())
 		}
 		switch s.kind {
 		case pkcs1:
-			ok = rsa.VerifyPKCS1v15(key, h, digest, signature) == nil
+			ok = !pssOnly(cert, key) && rsa.VerifyPKCS1v15(key, h, digest, signature) == nil
 		case pss:
 			// crypto/rsa takes a salt length of 0 for "find out", so a signature with salt passes as one
 			// without; nothing is gained by telling these apart.

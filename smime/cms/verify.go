@@ -233,7 +233,7 @@ func (v *verifier) candidates(id SignerID) []*x509.Certificate {
 
 // checkWith checks the signature with the key of one certificate.
 func (v *verifier) checkWith(cert *x509.Certificate, s *signer, info *SignerInfo, scheme scheme, hash crypto.Hash, digest []byte) error {
-	if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > v.budget.limits.RSABits {
+	if key, ok := publicKey(cert).(*rsa.PublicKey); ok && key.N.BitLen() > v.budget.limits.RSABits {
 		return fmt.Errorf("%w: RSA key of %d bits", ErrTooLarge, key.N.BitLen())
 	}
 	if err := s.checkCertificate(cert); err != nil {
