@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
@@ -37,6 +37,14 @@ const (
 
 // Finished reports whether the state is an end.
 func (s DeliveryState) Finished() bool { return s != DeliveryQueued && s != DeliveryDelayed }
+
+func (s DeliveryState) known() bool {
+	switch s {
+	case DeliveryQueued, DeliveryRelayed, DeliveryDelayed, DeliveryFailed, DeliveryWithheld, DeliveryCancelled:
+		return true
+	}
+	return false
+}
 
 // Delivery is one mail to one address: a copy or a notice.
 type Delivery struct {
@@ -98,60 +106,111 @@ func scanDelivery(row scanner) (Delivery, error) {
 	if err != nil {
 		return d, err
 	}
-	if item != 0 {
-		d.Item = itemName(item)
-	}
 	if d.LeasedBy == "" {
 		d.NextAt = fromMicros(due)
 	} else {
 		d.LeasedUntil = fromMicros(due)
 	}
-	d.Created, d.Updated = fromMicros(created), fromMicros(updated)
+	d.Updated = fromMicros(updated)
+	return d, d.fill(item, created, address, notice)
+}
+
+// fill takes over the columns whose Go form differs.
+func (d *Delivery) fill(item, created int64, address, notice string) error {
+	if item != 0 {
+		d.Item = itemName(item)
+	}
+	d.Created = fromMicros(created)
 	if err := d.Address.UnmarshalText([]byte(address)); err != nil {
-		return d, err
+		return err
 	}
-	if notice != "" {
-		d.Notice = &Notice{List: d.List, To: d.Address}
-		return d, json.Unmarshal([]byte(notice), d.Notice)
+	if notice == "" {
+		return nil
 	}
-	return d, nil
+	d.Notice = &Notice{List: d.List, To: d.Address}
+	return json.Unmarshal([]byte(notice), d.Notice)
+}
+
+// hotStatements are what runs for every batch: parsed once.
+type hotStatements struct{ due, lease, complete, ended *sql.Stmt }
+
+func (s *Store) prepareHot(ctx context.Context) (*hotStatements, error) {
+	var h hotStatements
+	for _, p := range []struct {
+		stmt **sql.Stmt
+		text string
+	}{
+		{&h.due, `SELECT id, coalesce(item, 0), list, kind, address, state, attempts, notice, created FROM delivery
+			WHERE due <= ? ORDER BY due, id LIMIT ?` + s.dialect.skipLocked},
+		{&h.lease, `UPDATE delivery SET owner = ?, due = ? WHERE id ` + s.dialect.inIDs},
+		{&h.complete, `UPDATE delivery SET state = ?, due = ?, owner = '', attempts = ?, code = ?, enhanced = ?, text = ?, reason = ?,
+			certificate = ?, cipher = ?, updated = ? WHERE id = ? AND due IS NOT NULL`},
+		{&h.ended, `SELECT item, count(*) FROM delivery WHERE kind = 'copy' AND id ` + s.dialect.inIDs + ` GROUP BY item`},
+	} {
+		var err error
+		if *p.stmt, err = s.writer.PrepareContext(ctx, s.dialect.rebind(p.text)); err != nil {
+			h.Close()
+			return nil, s.dialect.explain(err, s.path)
+		}
+	}
+	return &h, nil
+}
+
+// Close gives the statements back.
+func (h *hotStatements) Close() error {
+	var errs []error
+	for _, stmt := range []*sql.Stmt{h.due, h.lease, h.complete, h.ended} {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // ClaimDeliveries leases up to n deliveries that are due, those that have waited
-// longest first. A lease that ended is free again.
+// longest first. A lease that ended is free again. What a worker does not need
+// (the last reply, times but Created) is not filled.
 func (s *Store) ClaimDeliveries(ctx context.Context, owner string, now, leaseUntil time.Time, n int) ([]Delivery, error) {
 	if owner == "" {
 		return nil, errors.New("store: claim deliveries: no owner")
 	}
 	var claimed []Delivery
-	err := s.write(ctx, "claim deliveries", func(h handle) error {
-		rows, err := h.query(ctx, `UPDATE delivery SET owner = ?, due = ? WHERE id IN
-			(SELECT id FROM delivery WHERE due <= ? ORDER BY due, id LIMIT ?`+h.dialect.skipLocked+`) RETURNING `+deliveryColumns,
-			owner, micros(leaseUntil), micros(now), n)
-		claimed, err = collect(rows, err, scanDelivery)
+	err := s.writeTx(ctx, "claim deliveries", func(tx *sql.Tx) error {
+		quiet := context.WithoutCancel(ctx) // a context that can end costs a goroutine for every statement
+		rows, err := tx.StmtContext(quiet, s.hot.due).QueryContext(quiet, micros(now), n)
+		claimed, err = collect(rows, err, func(row scanner) (Delivery, error) {
+			d := Delivery{LeasedBy: owner, LeasedUntil: leaseUntil}
+			var item, created int64
+			var address, notice string
+			if err := row.Scan(&d.ID, &item, &d.List, &d.Kind, &address, &d.State, &d.Attempts, &notice, &created); err != nil {
+				return d, err
+			}
+			return d, d.fill(item, created, address, notice)
+		})
+		if err != nil || len(claimed) == 0 {
+			return err
+		}
+		_, err = tx.StmtContext(quiet, s.hot.lease).ExecContext(quiet, owner, micros(leaseUntil), idList(claimed, func(d Delivery) int64 { return d.ID }))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(claimed, func(a, b Delivery) int { return int(a.ID - b.ID) })
 	return claimed, nil
 }
 
-// hotStatements are prepared once.
-type hotStatements struct{ complete *sql.Stmt }
-
-func (s *Store) prepareHot(ctx context.Context) (*hotStatements, error) {
-	complete, err := s.writer.PrepareContext(ctx, s.dialect.rebind(`UPDATE delivery SET state = ?, due = ?, owner = '', attempts = ?,
-		code = ?, enhanced = ?, text = ?, reason = ?, certificate = ?, cipher = ?, updated = ? WHERE id = ? AND due IS NOT NULL`))
-	return &hotStatements{complete}, s.dialect.explain(err, s.path)
-}
-
-func (h *hotStatements) Close() error {
-	if h.complete == nil {
-		return nil
+// idList writes numbers as the JSON array that dialect.inIDs reads: one
+// parameter, one statement text, however many there are.
+func idList[T any](all []T, id func(T) int64) string {
+	b := make([]byte, 0, 10*len(all)+2)
+	b = append(b, '[')
+	for i, one := range all {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, id(one), 10)
 	}
-	return h.complete.Close()
+	return string(append(b, ']'))
 }
 
 // Complete writes the results of a batch in one transaction, ends their leases,
@@ -162,78 +221,72 @@ func (s *Store) Complete(ctx context.Context, outcomes []Outcome) error {
 	if len(outcomes) == 0 {
 		return nil
 	}
-	what := fmt.Sprintf("complete %d deliveries", len(outcomes))
-	return s.writeTx(ctx, what, func(tx *sql.Tx) error {
-		h, now := handle{s.dialect, tx}, s.now()
-		open, err := unfinished(ctx, h, outcomes)
-		if err != nil {
-			return err
+	for _, o := range outcomes {
+		if !o.State.known() {
+			return fmt.Errorf("store: complete delivery %d: %q is no state", o.Delivery, o.State)
 		}
+	}
+	return s.writeTx(ctx, fmt.Sprintf("complete %d deliveries", len(outcomes)), func(tx *sql.Tx) error {
 		// No statement of the batch stops half-way for a context that ends; the
 		// transaction as a whole does.
-		quiet := context.WithoutCancel(ctx)
+		quiet, now := context.WithoutCancel(ctx), s.now()
 		complete := tx.StmtContext(quiet, s.hot.complete)
-		ended := map[int64]int{} // by item
+		ended := make([]int64, 0, len(outcomes))
 		for _, o := range outcomes {
-			of, ok := open[o.Delivery]
-			if !ok {
-				continue
-			}
 			var due any
-			if o.State.Finished() {
-				delete(open, o.Delivery) // a second outcome in the batch is too late
-			} else {
+			if !o.State.Finished() {
 				due = micros(o.NextAt)
 			}
-			if _, err := complete.ExecContext(quiet, string(o.State), due, o.Attempts, o.Code, o.Enhanced, o.Text, o.Reason,
-				o.Certificate, o.Cipher, now, o.Delivery); err != nil {
+			result, err := complete.ExecContext(quiet, string(o.State), due, o.Attempts, o.Code, o.Enhanced, o.Text, o.Reason,
+				o.Certificate, o.Cipher, now, o.Delivery)
+			if err != nil {
 				return err
 			}
-			if due == nil && of.kind == KindCopy {
-				ended[of.item]++
+			if n, err := result.RowsAffected(); n == 0 || err != nil {
+				continue // it has its end already
 			}
-			if _, err := queueNotices(quiet, h, of.item, o.Notices, now); err != nil {
-				return err
+			if o.State.Finished() {
+				ended = append(ended, o.Delivery)
 			}
-		}
-		for item, n := range ended {
-			if _, err := h.exec(quiet, `UPDATE item SET unfinished = unfinished - ? WHERE id = ?`, n, item); err != nil {
-				return err
-			}
-			if err := finish(quiet, h, item, now); err != nil {
+			if err := s.causedNotices(quiet, handle{s.dialect, tx}, o, now); err != nil {
 				return err
 			}
 		}
-		return nil
+		return s.countEnded(quiet, tx, ended, now)
 	})
 }
 
-// parent is what Complete must know of an unfinished delivery.
-type parent struct {
-	id, item int64
-	kind     DeliveryKind
+// causedNotices queues what an outcome causes, about the item of its delivery.
+func (s *Store) causedNotices(ctx context.Context, h handle, o Outcome, now int64) error {
+	if len(o.Notices) == 0 {
+		return nil
+	}
+	var item int64
+	if err := h.row(ctx, `SELECT coalesce(item, 0) FROM delivery WHERE id = ?`, o.Delivery).Scan(&item); err != nil {
+		return err
+	}
+	_, err := queueNotices(ctx, h, item, o.Notices, now)
+	return err
 }
 
-// unfinished returns those of the batch that have no end yet.
-func unfinished(ctx context.Context, h handle, outcomes []Outcome) (map[int64]parent, error) {
-	open := make(map[int64]parent, len(outcomes))
-	for len(outcomes) > 0 {
-		n := min(len(outcomes), maxInList)
-		args := make([]any, n)
-		for i, o := range outcomes[:n] {
-			args[i] = o.Delivery
+// countEnded takes copies that have their end off their items' count.
+func (s *Store) countEnded(ctx context.Context, tx *sql.Tx, ended []int64, now int64) error {
+	type count struct{ item, n int64 }
+	rows, err := tx.StmtContext(ctx, s.hot.ended).QueryContext(ctx, idList(ended, func(id int64) int64 { return id }))
+	counts, err := collect(rows, err, func(row scanner) (c count, err error) { return c, row.Scan(&c.item, &c.n) })
+	if err != nil {
+		return err
+	}
+	h := handle{s.dialect, tx}
+	for _, c := range counts {
+		if _, err := h.exec(ctx, `UPDATE item SET unfinished = unfinished - ? WHERE id = ?`, c.n, c.item); err != nil {
+			return err
 		}
-		outcomes = outcomes[n:]
-		rows, err := h.query(ctx, `SELECT id, coalesce(item, 0), kind FROM delivery WHERE due IS NOT NULL AND id IN `+inList(n)+h.dialect.forUpdate, args...)
-		found, err := collect(rows, err, func(row scanner) (p parent, err error) { return p, row.Scan(&p.id, &p.item, &p.kind) })
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range found {
-			open[p.id] = p
+		if err := finish(ctx, h, c.item, now); err != nil {
+			return err
 		}
 	}
-	return open, nil
+	return nil
 }
 
 // QueueNotices queues service mail that belongs to no item and returns how much

@@ -28,6 +28,8 @@ type dialect struct {
 	skipLocked string
 	// forUpdate stands behind a SELECT whose row the transaction changes next.
 	forUpdate string
+	// inIDs stands behind "id": is one of the numbers in a JSON array.
+	inIDs string
 	// explain wraps a driver's error in this package's sentinel, if it is one.
 	// It returns other errors as they are, and nil for nil.
 	explain func(err error, path string) error
@@ -42,6 +44,7 @@ var sqliteDialect = &dialect{
 	rebind:     func(query string) string { return query },
 	skipLocked: "", // one writer, which has the whole database
 	forUpdate:  "",
+	inIDs:      "IN (SELECT value FROM json_each(?))",
 	explain:    explainSQLite,
 }
 

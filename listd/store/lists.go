@@ -192,11 +192,17 @@ func (s *Store) CountMembers(ctx context.Context, id list.ID) (map[list.Role]int
 	return counts, s.wrap("count members of list number "+id.String(), err)
 }
 
+// Standing is what somebody is on a list, in one role.
+type Standing struct {
+	Role      list.Role
+	Suspended bool // receives no posts for now
+}
+
 // MemberOf returns what each of the addresses is on the list now, by the
 // address's Key; who is nothing there is not in the map. It is asked again at
 // the moment a copy is sealed (invariant 2).
-func (s *Store) MemberOf(ctx context.Context, id list.ID, addresses []list.Address) (map[string][]list.Member, error) {
-	found := make(map[string][]list.Member, len(addresses))
+func (s *Store) MemberOf(ctx context.Context, id list.ID, addresses []list.Address) (map[string][]Standing, error) {
+	found := make(map[string][]Standing, len(addresses))
 	for len(addresses) > 0 {
 		n := min(len(addresses), maxInList)
 		args := make([]any, 0, n+1)
@@ -205,14 +211,19 @@ func (s *Store) MemberOf(ctx context.Context, id list.ID, addresses []list.Addre
 			args = append(args, a.Key())
 		}
 		addresses = addresses[n:]
-		rows, err := s.read().query(ctx, `SELECT list, address, role, name, suspended, added FROM member
-			WHERE list = ? AND address_key IN `+inList(n)+` ORDER BY role`, args...)
-		members, err := collect(rows, err, scanMember)
+		// No ORDER BY: it would lead SQLite to the index of the whole list.
+		rows, err := s.read().query(context.WithoutCancel(ctx), `SELECT address_key, role, suspended FROM member
+			WHERE list = ? AND address_key IN `+inList(n), args...)
+		type one struct {
+			key string
+			Standing
+		}
+		all, err := collect(rows, err, func(row scanner) (o one, err error) { return o, row.Scan(&o.key, &o.Role, &o.Suspended) })
 		if err != nil {
 			return nil, s.wrap("members of list number "+id.String(), err)
 		}
-		for _, m := range members {
-			found[m.Address.Key()] = append(found[m.Address.Key()], m)
+		for _, o := range all {
+			found[o.key] = append(found[o.key], o.Standing)
 		}
 	}
 	return found, nil

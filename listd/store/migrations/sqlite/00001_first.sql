@@ -15,7 +15,7 @@ CREATE TABLE list (
   address_key TEXT    NOT NULL UNIQUE,
   description TEXT    NOT NULL,
   send        TEXT    NOT NULL,
-  state       TEXT    NOT NULL CHECK (state IN ('open', 'closed')),
+  state       TEXT    NOT NULL,
   created     INTEGER NOT NULL
 );
 
@@ -24,7 +24,7 @@ CREATE TABLE member (
   list        INTEGER NOT NULL REFERENCES list (id) ON DELETE CASCADE,
   address     TEXT    NOT NULL,
   address_key TEXT    NOT NULL,
-  role        TEXT    NOT NULL CHECK (role IN ('member', 'owner', 'editor')),
+  role        TEXT    NOT NULL,
   name        TEXT    NOT NULL,
   suspended   INTEGER NOT NULL,
   added       INTEGER NOT NULL,
@@ -69,7 +69,7 @@ CREATE TABLE item (
   client       TEXT    NOT NULL,
   received     INTEGER NOT NULL,
   size         INTEGER NOT NULL,
-  state        TEXT    NOT NULL CHECK (state IN ('accepted', 'held', 'distributing', 'done', 'rejected', 'quarantined')),
+  state        TEXT    NOT NULL,
   reason       TEXT    NOT NULL DEFAULT '',
   detail       TEXT    NOT NULL DEFAULT '',
   message_id   TEXT    NOT NULL DEFAULT '', -- the outer one
@@ -86,7 +86,7 @@ CREATE TABLE item (
   unfinished   INTEGER NOT NULL DEFAULT 0,  -- of these, without an end
   updated      INTEGER NOT NULL
 );
-CREATE INDEX item_due ON item (due, id) WHERE due IS NOT NULL;
+CREATE INDEX item_due ON item (due) WHERE due IS NOT NULL;
 CREATE INDEX item_state ON item (state, id);
 CREATE INDEX item_blob ON item (blob) WHERE blob IS NOT NULL;
 
@@ -95,9 +95,9 @@ CREATE TABLE delivery (
   id          INTEGER PRIMARY KEY AUTOINCREMENT,
   item        INTEGER REFERENCES item (id) ON DELETE CASCADE, -- NULL: a notice about no post
   list        INTEGER NOT NULL, -- 0: no list's
-  kind        TEXT    NOT NULL CHECK (kind IN ('copy', 'notice')),
+  kind        TEXT    NOT NULL,
   address     TEXT    NOT NULL,
-  state       TEXT    NOT NULL CHECK (state IN ('queued', 'relayed', 'delayed', 'failed', 'withheld', 'cancelled')),
+  state       TEXT    NOT NULL,
   due         INTEGER, -- as in item; NULL: it has its end
   owner       TEXT    NOT NULL DEFAULT '',
   attempts    INTEGER NOT NULL DEFAULT 0,
@@ -111,7 +111,7 @@ CREATE TABLE delivery (
   created     INTEGER NOT NULL,
   updated     INTEGER NOT NULL
 );
-CREATE INDEX delivery_due ON delivery (due, id) WHERE due IS NOT NULL;
+CREATE INDEX delivery_due ON delivery (due) WHERE due IS NOT NULL;
 CREATE INDEX delivery_item ON delivery (item, id);
 
 -- which notice was queued and until when it is not queued again
