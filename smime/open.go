@@ -92,6 +92,9 @@ func (w *walker) beside(e *entity.Entity, path string) {
 			return
 		}
 		for i, p := range parts.Parts {
+			if i == 1 && len(parts.Parts) == 2 && shapeOf(e) == signedParts {
+				continue // the signature of a layer recorded already
+			}
 			w.aside(p, path+"."+strconv.Itoa(i+1))
 		}
 	case typ == "message/rfc822" || typ == "message/global":
@@ -171,11 +174,11 @@ func (w *walker) opaque(e *entity.Entity, content cms.Content, layer *Layer) (*e
 	switch c := content.(type) {
 	case *cms.SignedData:
 		w.bag(c, layer)
-		if c.CertsOnly() {
+		if c.CertsOnly() && len(c.Content) == 0 {
 			layer.Type = CertsOnly
 			return nil, nil
 		}
-		layer.Type, layer.Form = Signed, Opaque
+		layer.Type, layer.Form = Signed, Opaque // without a signer too: what it holds is unsigned
 		if c.Content == nil {
 			layer.Form = Detached
 			return nil, named("signed-data", errors.New("the signed content is missing"))
@@ -261,12 +264,12 @@ func (w *walker) detached(e *entity.Entity, layer *Layer) (*entity.Entity, error
 		return nil, named("multipart/signed", errors.New("the signature is no SignedData"))
 	}
 	w.bag(sd, layer)
-	if sd.Content != nil || !sd.Detached {
-		// "Johnny, you are fired" section 4.2: readers differ in which of the two contents they verify and show.
-		return nil, named("multipart/signed", errors.New("the signature holds a content of its own"))
-	}
 	if layer.Signers, err = w.verify(sd, entity.Canonical(parts.Parts[0].Octets())); err != nil {
 		return nil, named("multipart/signed", err)
+	}
+	if sd.Content != nil {
+		// "Johnny, you are fired": readers differ in which of the two contents they verify and which they show.
+		return nil, named("multipart/signed", errors.New("the signature holds a content of its own"))
 	}
 	return parts.Parts[0], nil
 }
