@@ -130,7 +130,7 @@ func (e *encrypted) attempts(keys []Key, b *Budget) func(yield func(attempt, err
 			for i := range e.recipients {
 				for _, k := range keys {
 					r := &e.recipients[i]
-					if byName != (k.Certificate != nil) || byName && !r.id.Matches(k.Certificate) || !r.fits(k.Private) {
+					if byName != (k.Certificate != nil) || byName && !r.id.Matches(k.Certificate) || !r.fits(k.Private, e.cipher.oid) {
 						continue
 					}
 					named = named || byName
@@ -150,8 +150,9 @@ func (e *encrypted) attempts(keys []Key, b *Budget) func(yield func(attempt, err
 	}
 }
 
-// fits tells whether the algorithms that the RecipientInfo names are supported and go with the key.
-func (r *recipient) fits(private any) bool {
+// fits tells whether the algorithms that the RecipientInfo names are supported and go with the key and
+// with the content cipher.
+func (r *recipient) fits(private any, cipher oid) bool {
 	if !r.agreement {
 		d, ok := private.(crypto.Decrypter)
 		if !ok {
@@ -175,6 +176,9 @@ func (r *recipient) fits(private any) bool {
 	_, known := derivation(r.algorithm.oid)
 	n := pointLen(key.Curve())
 	compressed := n > 32 && len(r.originator) == (n+1)/2
+	if wrap.oid == oid3DESWrap && cipher != oid3DESCBC {
+		return false // weaker than what it protects
+	}
 	return ok && known && wrapKeyLen(wrap.oid) > 0 && (len(r.originator) == n || compressed)
 }
 
@@ -300,7 +304,7 @@ func (a attempt) agree(n int) (cek []byte, ok int) {
 	secret, fine := sharedSecret(key, a.recipient.originator)
 	kek := scheme.derive(secret, wrap.encoded, a.recipient.ukm, wrapKeyLen(wrap.oid))
 	cek = random(n)
-	got, ok := unwrapKey(kek, a.recipient.key)
+	got, ok := unwrap(wrap.oid, kek, a.recipient.key)
 	if len(got) != n {
 		return cek, 0
 	}

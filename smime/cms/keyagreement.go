@@ -44,7 +44,7 @@ func wrapKeyLen(o oid) int {
 	switch o {
 	case oidAES128Wrap:
 		return 16
-	case oidAES192Wrap:
+	case oidAES192Wrap, oid3DESWrap:
 		return 24
 	case oidAES256Wrap:
 		return 32

@@ -2,8 +2,12 @@ package cms
 
 import (
 	"crypto/aes"
+	"crypto/cipher"
+	"crypto/des"
+	"crypto/sha1"
 	"crypto/subtle"
 	"encoding/binary"
+	"slices"
 )
 
 const wrapIV = 0xa6a6a6a6a6a6a6a6
@@ -58,4 +62,30 @@ func unwrapKey(kek, wrapped []byte) (cek []byte, ok int) {
 	var want [8]byte
 	binary.BigEndian.PutUint64(want[:], wrapIV)
 	return cek, subtle.ConstantTimeCompare(buf[:8], want[:])
+}
+
+// unwrap undoes the key wrap algorithm o.
+func unwrap(o oid, kek, wrapped []byte) (cek []byte, ok int) {
+	if o == oid3DESWrap {
+		return unwrap3DES(kek, wrapped)
+	}
+	return unwrapKey(kek, wrapped)
+}
+
+// unwrap3DES undoes Triple-DES key wrap (RFC 3217 section 3.2), which writers choose for 3DES
+// content with a key agreement. ok is as for unwrapKey.
+func unwrap3DES(kek, wrapped []byte) (cek []byte, ok int) {
+	block, err := des.NewTripleDESCipher(kek)
+	if err != nil || len(wrapped) != 40 {
+		return nil, 0
+	}
+	data := slices.Clone(wrapped)
+	iv := []byte{0x4a, 0xdd, 0xa2, 0x2c, 0x79, 0xe8, 0x21, 0x05}
+	cipher.NewCBCDecrypter(block, iv).CryptBlocks(data, data)
+	slices.Reverse(data)
+	iv, data = data[:8], data[8:]
+	cipher.NewCBCDecrypter(block, iv).CryptBlocks(data, data)
+	cek = data[:24]
+	digest := sha1.Sum(cek)
+	return cek, subtle.ConstantTimeCompare(digest[:8], data[24:])
 }

@@ -176,6 +176,7 @@ var (
 	oidAES128Wrap   = oidAES.with(5)
 	oidAES192Wrap   = oidAES.with(25)
 	oidAES256Wrap   = oidAES.with(45)
+	oid3DESWrap     = oidSMIMEAlg.with(6)
 
 	// Attributes.
 	oidContentType         = oidPKCS9.with(3)
@@ -197,7 +198,7 @@ var algorithmNames = map[oid]string{
 	oidAES128CBC: "aes128-cbc", oidAES192CBC: "aes192-cbc", oidAES256CBC: "aes256-cbc",
 	oidAES128GCM: "aes128-gcm", oidAES192GCM: "aes192-gcm", oidAES256GCM: "aes256-gcm",
 	oid3DESCBC: "3des-cbc", oidZlib: "zlib", oidRC2CBC: "rc2-cbc", oidDESCBC: "des-cbc",
-	oidAES128Wrap: "aes128wrap", oidAES192Wrap: "aes192wrap", oidAES256Wrap: "aes256wrap",
+	oidAES128Wrap: "aes128wrap", oidAES192Wrap: "aes192wrap", oidAES256Wrap: "aes256wrap", oid3DESWrap: "3deswrap",
 	oidStdSHA1KDF: "sha1kdf", oidStdSHA224KDF: "sha224kdf", oidStdSHA256KDF: "sha256kdf",
 	oidStdSHA384KDF: "sha384kdf", oidStdSHA512KDF: "sha512kdf",
 	oidCofSHA1KDF: "cofactor-sha1kdf", oidCofSHA224KDF: "cofactor-sha224kdf", oidCofSHA256KDF: "cofactor-sha256kdf",
