@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 	"unicode"
@@ -59,7 +60,7 @@ func (c *conn) read(timeout time.Duration) (int, error) {
 	for {
 		piece, err := c.in.ReadSlice('\n')
 		if err != nil && err != bufio.ErrBufferFull {
-			return 0, err
+			return 0, lost(err)
 		}
 		if total += len(piece); total > maxReply {
 			return 0, fmt.Errorf("%w: a reply of more than %d octets", errProtocol, maxReply)
@@ -75,17 +76,25 @@ func (c *conn) read(timeout time.Duration) (int, error) {
 		c.text = append(c.text, bytes.TrimRight(piece[min(4, len(piece)):], "\r\n")...)
 		for err == bufio.ErrBufferFull { // the rest of a long line
 			if piece, err = c.in.ReadSlice('\n'); err != nil && err != bufio.ErrBufferFull {
-				return 0, err
+				return 0, lost(err)
 			}
 			if total += len(piece); total > maxReply {
 				return 0, fmt.Errorf("%w: a reply of more than %d octets", errProtocol, maxReply)
 			}
 		}
 		if last {
-			c.heard = true
+			c.heard = c.heard || code != closing // some say 421 when they end an idle connection
 			return c.code, nil
 		}
 	}
+}
+
+// lost says what EOF means here.
+func lost(err error) error {
+	if err == io.EOF {
+		return fmt.Errorf("the next hop closed the connection (%w)", err)
+	}
+	return err
 }
 
 // parseReplyLine reads "250-text" or "250 text" (RFC 5321 section 4.2); last

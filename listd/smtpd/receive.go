@@ -1,0 +1,131 @@
+package smtpd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/emersion/go-smtp"
+)
+
+// Sizes of the memory in which a message is gathered.
+const (
+	readOctets  = 8 << 10
+	firstOctets = 64 << 10
+	trustOctets = 1 << 20 // an announced size is believed up to here
+)
+
+// read gathers a message. Whatever is wrong with it, it is read to its end, so
+// that the answer comes where the client expects it. free gives its memory
+// back and is never nil.
+func (ses *session) read(r io.Reader, announced int64) (octets []byte, free func(), err error) {
+	held := int64(0)
+	free = func() { ses.s.memory.Release(held) }
+	hold := func(n int64) error {
+		ctx, cancel := context.WithTimeout(context.Background(), ses.s.c.MemoryWait)
+		defer cancel()
+		if ses.s.memory.Acquire(ctx, n) != nil {
+			return errMemory
+		}
+		return nil
+	}
+	var wrong error // what is wrong with the message, told at its end
+	var check octetCheck
+	buf := make([]byte, readOctets)
+	for {
+		n, err := r.Read(buf)
+		ses.conn.grew()
+		if wrong == nil && n > 0 {
+			check.write(buf[:n])
+			if size := int64(len(octets) + n); size > int64(cap(octets)) {
+				room := max(firstOctets, 2*int64(cap(octets)), min(announced+1, trustOctets))
+				room = max(size, min(room, ses.s.c.MaxMessageBytes))
+				if wrong = hold(room); wrong == nil {
+					octets = append(make([]byte, 0, room), octets...)
+					ses.s.memory.Release(held)
+					held = room
+				}
+			}
+			if wrong == nil {
+				octets = append(octets, buf[:n]...)
+				wrong = check.err()
+			}
+			if wrong != nil {
+				octets = nil
+			}
+		}
+		switch {
+		case err == io.EOF:
+			if wrong == nil {
+				wrong = check.atEnd()
+			}
+			return octets, free, wrong
+		case errors.Is(err, smtp.ErrDataTooLarge):
+			ses.conn.discard() // go-smtp does
+			return nil, free, errTooLarge
+		case err != nil:
+			if said := (*smtp.SMTPError)(nil); errors.As(err, &said) {
+				return nil, free, err
+			}
+			return nil, free, fmt.Errorf("%w: %w", errBrokeOff, err)
+		}
+	}
+}
+
+// octetCheck looks for what must not be in a message (invariant 6). It is fed
+// the message in pieces.
+type octetCheck struct {
+	last byte
+	any  bool
+	bad  bool
+}
+
+func (c *octetCheck) write(octets []byte) {
+	last := c.last
+	for _, b := range octets {
+		if b == 0 || (last == '\r') != (b == '\n') {
+			c.bad = true
+		}
+		last = b
+	}
+	c.last, c.any = last, true
+}
+
+func (c *octetCheck) err() error {
+	if c.bad {
+		return errOctets
+	}
+	return nil
+}
+
+// atEnd is the verdict on the whole. A last line without an end can only come
+// by BDAT; it could not be relayed as it is, and may be what is left of a
+// message that broke off.
+func (c *octetCheck) atEnd() error {
+	switch {
+	case c.bad || c.last == '\r':
+		return errOctets
+	case c.any && c.last != '\n':
+		return errUnended
+	}
+	return nil
+}
+
+// countReceived counts the Received fields of a message's header.
+func countReceived(octets []byte) int {
+	const name = "received:"
+	n := 0
+	for len(octets) > 0 && octets[0] != '\r' {
+		if len(octets) >= len(name) && bytes.EqualFold(octets[:len(name)], []byte(name)) {
+			n++
+		}
+		end := bytes.IndexByte(octets, '\n')
+		if end < 0 {
+			break
+		}
+		octets = octets[end+1:]
+	}
+	return n
+}

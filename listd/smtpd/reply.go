@@ -1,0 +1,73 @@
+package smtpd
+
+import (
+	"errors"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/store"
+)
+
+// What the server itself finds wrong.
+var (
+	errReversePath = errors.New("reverse-path cannot be used")
+	errUTF8        = errors.New("address beyond ASCII without SMTPUTF8")
+	errRelaying    = errors.New("not one of our domains")
+	errNoList      = errors.New("no such list")
+	errClosed      = errors.New("the list is closed")
+	errTooLarge    = errors.New("message too large")
+	errOctets      = errors.New("bare CR, bare LF or NUL")
+	errUnended     = errors.New("last line without an end")
+	errLoop        = errors.New("too many Received fields")
+	errMemory      = errors.New("too many messages being received")
+	errTooSlow     = errors.New("message came in too slowly")
+	errBrokeOff    = errors.New("connection ended within the message")
+)
+
+// reply is the one place that decides what a client hears of an error. No
+// error's own text leaves the server; what a line says is for whoever reads
+// the sender's log or bounce.
+func reply(err error) *smtp.SMTPError {
+	answer := func(code int, enhanced smtp.EnhancedCode, text string) *smtp.SMTPError {
+		return &smtp.SMTPError{Code: code, EnhancedCode: enhanced, Message: text}
+	}
+	switch {
+	case errors.Is(err, errReversePath):
+		return answer(553, smtp.EnhancedCode{5, 1, 7}, "this reverse-path cannot be used")
+	case errors.Is(err, errUTF8):
+		return answer(553, smtp.EnhancedCode{5, 6, 7}, "an address beyond ASCII needs SMTPUTF8")
+	case errors.Is(err, list.ErrAddress):
+		return answer(553, smtp.EnhancedCode{5, 1, 3}, "this is not an address that can exist here")
+	case errors.Is(err, errRelaying):
+		return answer(550, smtp.EnhancedCode{5, 7, 1}, "relaying denied: this server takes mail for its own lists only")
+	case errors.Is(err, errNoList), errors.Is(err, store.ErrNotFound):
+		return answer(550, smtp.EnhancedCode{5, 1, 1}, "there is no list of this name")
+	case errors.Is(err, errClosed):
+		return answer(550, smtp.EnhancedCode{5, 7, 1}, "this list is closed")
+	case errors.Is(err, errTooLarge), errors.Is(err, smtp.ErrDataTooLarge):
+		return answer(552, smtp.EnhancedCode{5, 3, 4}, "the message is larger than this server takes")
+	case errors.Is(err, errOctets):
+		return answer(554, smtp.EnhancedCode{5, 6, 0}, "the message holds a NUL, or a CR or LF by itself: lines end with CRLF")
+	case errors.Is(err, errUnended):
+		return answer(554, smtp.EnhancedCode{5, 6, 0}, "the last line of the message does not end with CRLF")
+	case errors.Is(err, errLoop):
+		return answer(554, smtp.EnhancedCode{5, 4, 6}, "mail loop: the message has been through too many servers")
+	case errors.Is(err, errMemory):
+		return answer(451, smtp.EnhancedCode{4, 3, 2}, "too many messages at a time, try again later")
+	case errors.Is(err, errTooSlow):
+		return answer(451, smtp.EnhancedCode{4, 4, 2}, "the message came in too slowly, try again later")
+	case errors.Is(err, errBrokeOff):
+		return answer(451, smtp.EnhancedCode{4, 4, 2}, "the connection ended within the message")
+	case errors.Is(err, store.ErrBusy):
+		return answer(451, smtp.EnhancedCode{4, 3, 2}, "the spool is busy, try again later")
+	case errors.Is(err, store.ErrFull):
+		return answer(452, smtp.EnhancedCode{4, 3, 1}, "no room left in the spool, try again later")
+	}
+	return answer(451, smtp.EnhancedCode{4, 3, 0}, "this server is in trouble, try again later")
+}
+
+// queued is the reply to a message that is durable.
+func queued(ids string) *smtp.SMTPError {
+	return &smtp.SMTPError{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: "queued as " + ids}
+}

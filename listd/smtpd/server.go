@@ -1,0 +1,185 @@
+// Package smtpd takes mail in, over SMTP (RFC 5321) and LMTP (RFC 2033).
+//
+// A message is taken for our lists only, is checked while it comes in, and is
+// answered with 250 only after the store has committed it (invariant 8). Its
+// octets are kept as they were received: no Received field is added, what is
+// known of the way it came stands beside it in the spool. A bare CR, a bare LF
+// or a NUL anywhere in it is a refusal (invariant 6).
+//
+// The dialogue is go-smtp's. What that leaves open stands in conn.go: how much
+// a client may send before it gets an answer, and how slow it may be.
+//
+// QUIRK: go-smtp counts a message of exactly MaxMessageBytes as too large.
+//
+// QUIRK: go-smtp loses a CR that stands behind a dot which begins a line and
+// before anything but LF. On a connection without TLS this is noticed and
+// refused like any bare CR; under TLS the message is taken without that CR.
+// Nothing can be smuggled that way, but a signature over it fails.
+package smtpd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/store"
+)
+
+// Spool is what the server needs of the store; *store.Store is one.
+type Spool interface {
+	// List returns the list with this address, or store.ErrNotFound.
+	List(ctx context.Context, a list.Address) (list.List, error)
+	// Accept makes a message durable and returns an ID for each target.
+	Accept(ctx context.Context, in store.Incoming) (ids []string, err error)
+}
+
+// Config is how the server behaves. Only Domains is needed.
+type Config struct {
+	Hostname        string      // in the greeting; default "localhost"
+	Domains         []string    // whose mail is ours; anything else is relaying
+	TLS             *tls.Config // offers STARTTLS; nil: it is not offered
+	TrustedNetworks []string    // CIDR; their clients, and those of unix sockets, are free of ClientConnections
+	MaxMessageBytes int64       // a message has fewer octets; default 25 MiB
+	Accepted        func()      // called after a commit; nil: nobody is
+
+	MaxRecipients     int           // in one transaction; default 100 (RFC 5321 section 4.5.3.1.8)
+	MaxReceived       int           // Received fields, more are a loop; default 50
+	MaxConnections    int           // open at a time; default 256
+	ClientConnections int           // of one address outside TrustedNetworks; default 8
+	Memory            int64         // octets of messages being received, all together; default 256 MiB, at least 4 times MaxMessageBytes
+	MemoryWait        time.Duration // that a message waits for its share of Memory before it is put off; default 30s
+	CommandTimeout    time.Duration // for the next command, and for the next octets of a message; default 5m
+	DataTimeout       time.Duration // for a message, plus its octets received so far divided by MinRate; default 5m
+	MinRate           int64         // octets a second below which a message is cut off in the end; default 2048
+	StoreTimeout      time.Duration // for the store to answer; default 1m
+}
+
+// ErrClosed is Serve's answer after Shutdown.
+var ErrClosed = errors.New("the SMTP server is closed")
+
+// Server takes mail in. It is safe for concurrent use.
+type Server struct {
+	c       Config
+	domains map[string]bool
+	trusted []netip.Prefix
+	spool   Spool
+	memory  *semaphore.Weighted
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	closing bool
+	servers []*smtp.Server
+	conns   map[*conn]struct{}
+	clients map[netip.Addr]int // connections of each address outside the trusted networks
+}
+
+// New checks the configuration and returns a server that listens nowhere yet.
+// A nil log discards.
+func New(c Config, spool Spool, log *slog.Logger) (*Server, error) {
+	setDefault(&c.Hostname, "localhost")
+	setDefault(&c.MaxMessageBytes, 25<<20)
+	setDefault(&c.MaxRecipients, 100)
+	setDefault(&c.MaxReceived, 50)
+	setDefault(&c.MaxConnections, 256)
+	setDefault(&c.ClientConnections, 8)
+	setDefault(&c.Memory, 256<<20)
+	setDefault(&c.MemoryWait, 30*time.Second)
+	setDefault(&c.CommandTimeout, 5*time.Minute)
+	setDefault(&c.DataTimeout, 5*time.Minute)
+	setDefault(&c.MinRate, 2048)
+	setDefault(&c.StoreTimeout, time.Minute)
+	c.Memory = max(c.Memory, 4*c.MaxMessageBytes)
+	if c.Accepted == nil {
+		c.Accepted = func() {}
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		c: c, domains: map[string]bool{}, spool: spool, memory: semaphore.NewWeighted(c.Memory), log: log.With("room", "smtpd"),
+		conns: map[*conn]struct{}{}, clients: map[netip.Addr]int{},
+	}
+	for _, d := range c.Domains {
+		s.domains[strings.ToLower(d)] = true
+	}
+	for _, text := range c.TrustedNetworks {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("smtpd: trusted network %q: write it as 192.0.2.0/24", text)
+		}
+		s.trusted = append(s.trusted, p.Masked())
+	}
+	return s, nil
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// Serve takes connections from a listener, TCP or unix, until Shutdown; then
+// it returns nil. It closes the listener.
+func (s *Server) Serve(l net.Listener, lmtp bool) error {
+	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		return newSession(s, c, lmtp), nil
+	}))
+	server.LMTP = lmtp
+	server.Domain = s.c.Hostname
+	server.TLSConfig = s.c.TLS
+	server.MaxRecipients = s.c.MaxRecipients
+	server.MaxMessageBytes = s.c.MaxMessageBytes
+	server.MaxLineLength = 0 // conn has a limit that knows a message's long line from a command's
+	server.ReadTimeout = s.c.CommandTimeout
+	server.WriteTimeout = s.c.CommandTimeout
+	server.EnableSMTPUTF8 = true
+	server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)
+
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		l.Close()
+		return ErrClosed
+	}
+	s.servers = append(s.servers, server)
+	s.mu.Unlock()
+	return server.Serve(&listener{l, s})
+}
+
+// Shutdown stops listening, ends the connections that wait for a command with
+// 421, and lets messages that are being received come to their end until ctx
+// does; then it cuts them off and returns ctx's error. What was not answered
+// with 250 was not taken.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	servers := s.servers
+	for c := range s.conns {
+		c.endIdle()
+	}
+	s.mu.Unlock()
+	var errs []error
+	for _, server := range servers {
+		if err := server.Shutdown(ctx); err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.Conn.Close()
+	}
+	return errors.Join(errs...)
+}
