@@ -44,6 +44,15 @@ type Errors struct {
 	Mistakes []Finding
 }
 
+// Each tells the mistakes one after the other: where and what, and the remedy.
+func (e *Errors) Each(tell func(what, remedy string)) {
+	for _, m := range e.Mistakes {
+		remedy := m.Remedy
+		m.Remedy = ""
+		tell(m.String(), remedy)
+	}
+}
+
 // Error writes the mistakes, one a line.
 func (e *Errors) Error() string {
 	lines := make([]string, len(e.Mistakes))

@@ -1,0 +1,121 @@
+// Package admin holds what people do with a server: make lists, change
+// members, install keys, look into the queue, ask why a certificate is used.
+// Each use case checks what it was given, acts in one transaction where it can
+// and leaves an entry in the audit log. It works on the database, whether a
+// server runs beside it or not; the server sees changes by the change counter.
+//
+// Everything it takes comes from a person: text goes in, and what is wrong with
+// it comes back as an *Error that tells what, where, why and what next.
+//
+// Interim: whoever may read the database may do everything here; scenarios for
+// owners and editors come with the web pages.
+package admin
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/sealist/sealist/listd/keyring"
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/resolver"
+)
+
+// Parts is what the use cases work with. Those that a use case does not need
+// may be nil.
+type Parts struct {
+	Store       *store.Store
+	Keyring     Keyring
+	Resolver    Resolver
+	Directories []resolver.Source // LDAP directories, in the order of the configuration
+	Trust       resolver.Judge    // the site's trust
+
+	Domains []string         // domains in which lists may be made; empty: any
+	Actor   string           // who acts, for the audit log, as "listmaster (user root)"
+	Clock   func() time.Time // time.Now if nil
+	Log     *slog.Logger     // discards if nil
+}
+
+// Keyring keeps the lists' keys. *keyring.Keyring is one.
+type Keyring interface {
+	Locked() error
+	Install(ctx context.Context, l list.ID, b keyring.Bundle) (keyring.Key, error)
+}
+
+// Resolver finds people's certificates. *resolver.Resolver is one.
+type Resolver interface {
+	Explain(ctx context.Context, address string) resolver.Explanation
+	Resolve(ctx context.Context, addresses []string) []resolver.Result
+}
+
+// Admin offers the use cases. It is safe for concurrent use.
+type Admin struct {
+	Parts
+}
+
+// New makes an Admin.
+func New(p Parts) *Admin {
+	if p.Clock == nil {
+		p.Clock = time.Now
+	}
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
+	if p.Actor == "" {
+		p.Actor = "listmaster"
+	}
+	return &Admin{Parts: p}
+}
+
+// list finds a list by what a person wrote.
+func (a *Admin) list(ctx context.Context, text string) (list.List, error) {
+	address, err := parseListAddress(text)
+	if err != nil {
+		return list.List{}, err
+	}
+	l, err := a.Store.List(ctx, address)
+	if err != nil {
+		return list.List{}, a.storeError(err, "there is no list "+address.String(), "`listmaster list ls` shows those there are")
+	}
+	return l, nil
+}
+
+// parseListAddress reads LIST, which is NAME@DOMAIN.
+func parseListAddress(text string) (list.Address, error) {
+	address, err := list.ParseAddress(text)
+	if err != nil {
+		return list.Address{}, &Error{Kind: Usage, What: err.Error(), Hint: "name a list by its whole address, as board@lists.example.org", Err: err}
+	}
+	return address, nil
+}
+
+// audit notes who did what. What was done stays done if the note fails; the
+// log says so.
+func (a *Admin) audit(ctx context.Context, action string, l list.ID, object string, detail map[string]string) {
+	err := a.Store.Audit(ctx, store.AuditEntry{Actor: a.Actor, Action: action, List: l, Object: object, Detail: detail})
+	if err != nil {
+		a.Log.Error("the audit log could not be written", "action", action, "object", object, "error", err)
+	}
+}
+
+// AuditEntries returns the newest entries of the audit log, oldest first: those
+// of one list, or of all for an empty text; at most limit, 0 for all.
+func (a *Admin) AuditEntries(ctx context.Context, listText string, limit int) ([]store.AuditEntry, error) {
+	var f store.AuditFilter
+	if listText != "" {
+		l, err := a.list(ctx, listText)
+		if err != nil {
+			return nil, err
+		}
+		f.List = l.ID
+	}
+	entries, err := a.Store.AuditEntries(ctx, f)
+	if err != nil {
+		return nil, a.storeError(err, "", "")
+	}
+	if limit > 0 && len(entries) > limit {
+		entries = entries[len(entries)-limit:]
+	}
+	return entries, nil
+}

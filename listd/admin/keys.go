@@ -1,0 +1,173 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sealist/sealist/listd/keyring"
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/smime/trust"
+)
+
+// P12 is a PKCS#12 file as a person hands it in.
+type P12 struct {
+	Name     string // of the file, for messages
+	Octets   []byte
+	Password []byte // never shown
+}
+
+// KeyDetails is a key pair of a list, without its private half.
+type KeyDetails struct {
+	CertificateDetails
+	List    list.Address `json:"list"`
+	State   string       `json:"state"`
+	Chain   int          `json:"chain"` // certificates kept with it
+	Created time.Time    `json:"created"`
+}
+
+// readyKey is a key pair of which nothing is left to be refused.
+type readyKey struct {
+	bundle keyring.Bundle
+}
+
+// prepareKey opens a PKCS#12 file and finds out whether the key can be kept.
+func (a *Admin) prepareKey(ctx context.Context, p P12) (*readyKey, error) {
+	if err := a.Keyring.Locked(); err != nil {
+		return nil, &Error{Kind: Environment, What: "no key can be kept: " + err.Error(), Err: err,
+			Hint: "see that key_password_file holds the password the server's other keys were kept under; `listd config init` makes a first one"}
+	}
+	bundle, err := keyring.ParsePKCS12(p.Octets, string(p.Password))
+	if err != nil {
+		return nil, &Error{Kind: Refused, What: p.Name + ": " + err.Error(), Err: err,
+			Hint: "look at the password in --password-file, and at the file with `openssl pkcs12 -info -in " + p.Name + "`"}
+	}
+	rows, err := a.Store.AllKeys(ctx)
+	if err != nil {
+		return nil, Explain(err)
+	}
+	public := publicKeyFingerprint(bundle.Certificate)
+	for _, row := range rows {
+		if row.PublicKey == public && row.List != 0 {
+			return nil, &Error{Kind: Refused, Err: store.ErrKeyTaken,
+				What: fmt.Sprintf("%s: this key pair is another list's already (%s)", p.Name, a.nameOf(ctx, row.List)),
+				Hint: "every list has a key pair of its own; have a new one issued"}
+		}
+	}
+	return &readyKey{bundle: bundle}, nil
+}
+
+// publicKeyFingerprint is what store.KeyRow.PublicKey holds.
+func publicKeyFingerprint(cert *x509.Certificate) string {
+	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(sum[:])
+}
+
+// nameOf names a list, for a message.
+func (a *Admin) nameOf(ctx context.Context, id list.ID) string {
+	l, err := a.Store.ListByID(ctx, id)
+	if err != nil {
+		return "list " + id.String()
+	}
+	return l.Address.String()
+}
+
+// install keeps a key and tells what mail clients will stumble over.
+func (a *Admin) install(ctx context.Context, id list.ID, address list.Address, pair *readyKey) (warnings []string, err error) {
+	if _, err := a.Keyring.Install(ctx, id, pair.bundle); err != nil {
+		return nil, err
+	}
+	cert := pair.bundle.Certificate
+	a.audit(ctx, "key import", id, trust.Fingerprint(cert), map[string]string{"subject": cert.Subject.String()})
+	if !trust.Names(cert, address.String()) {
+		warnings = append(warnings, fmt.Sprintf("the certificate does not name %s: mail clients will not find it for the list, or warn", address))
+	}
+	if a.Trust != nil {
+		if v := a.Trust.Judge(cert, trust.Encryption, a.Clock(), pair.bundle.Chain); !v.OK() {
+			warnings = append(warnings, fmt.Sprintf("the certificate is not one this server would encrypt to (%s): %s", v.Reason, v.Detail))
+		}
+	}
+	return warnings, nil
+}
+
+// ImportKey gives a list a key pair. Posts encrypted to an earlier one are
+// still opened.
+func (a *Admin) ImportKey(ctx context.Context, listText string, p P12) (KeyDetails, []string, error) {
+	l, err := a.list(ctx, listText)
+	if err != nil {
+		return KeyDetails{}, nil, err
+	}
+	pair, err := a.prepareKey(ctx, p)
+	if err != nil {
+		return KeyDetails{}, nil, err
+	}
+	warnings, err := a.install(ctx, l.ID, l.Address, pair)
+	if errors.Is(err, store.ErrExists) {
+		return KeyDetails{}, nil, refused("", "%s: %s has this key already", p.Name, l.Address)
+	}
+	if err != nil {
+		return KeyDetails{}, nil, Explain(err)
+	}
+	keys, err := a.keysOf(ctx, l)
+	if err != nil {
+		return KeyDetails{}, nil, err
+	}
+	fingerprint := trust.Fingerprint(pair.bundle.Certificate)
+	for _, k := range keys {
+		if k.Fingerprint == fingerprint {
+			return k, warnings, nil
+		}
+	}
+	return KeyDetails{}, nil, &Error{Kind: Environment, What: "the key was kept, and is not there now"}
+}
+
+// Keys returns the key pairs of one list, or of all for an empty text.
+func (a *Admin) Keys(ctx context.Context, listText string) ([]KeyDetails, error) {
+	var lists []list.List
+	if listText != "" {
+		l, err := a.list(ctx, listText)
+		if err != nil {
+			return nil, err
+		}
+		lists = []list.List{l}
+	} else {
+		all, err := a.Store.Lists(ctx)
+		if err != nil {
+			return nil, Explain(err)
+		}
+		lists = all
+	}
+	keys := []KeyDetails{}
+	for _, l := range lists {
+		some, err := a.keysOf(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, some...)
+	}
+	return keys, nil
+}
+
+// keysOf reads what can be read of a list's keys without the key password.
+func (a *Admin) keysOf(ctx context.Context, l list.List) ([]KeyDetails, error) {
+	rows, err := a.Store.Keys(ctx, l.ID)
+	if err != nil {
+		return nil, Explain(err)
+	}
+	keys := make([]KeyDetails, 0, len(rows))
+	for _, row := range rows {
+		k := KeyDetails{List: l.Address, State: row.State, Chain: len(row.Chain), Created: row.Created}
+		if cert, err := x509.ParseCertificate(row.Certificate); err == nil {
+			k.CertificateDetails = describe(cert)
+		} else {
+			k.Fingerprint, k.Subject = row.Fingerprint, "cannot be read: "+err.Error()
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}

@@ -1,0 +1,181 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/store"
+)
+
+// Change is what a change of members came to.
+type Change struct {
+	List    list.Address `json:"list"`
+	Role    list.Role    `json:"role"`
+	Given   int          `json:"given"`   // addresses, each once
+	Changed int          `json:"changed"` // added or removed
+}
+
+// AddMembers puts people on a list. Either all of them are taken, or none:
+// every address that cannot be one is reported. Who is there already stays as
+// he is.
+func (a *Admin) AddMembers(ctx context.Context, listText, role string, addresses []string) (Change, error) {
+	people := make([]person, len(addresses))
+	for i, text := range addresses {
+		people[i] = person{text: text}
+	}
+	return a.add(ctx, "member add", listText, role, people)
+}
+
+// ImportMembers puts the people of a file on a list: one address a line, or
+// CSV with an address in one of its fields and, beside it, a name. Empty lines,
+// lines that begin with # and a heading are passed over. Either all of them are
+// taken, or none: every bad line is reported with its number.
+func (a *Admin) ImportMembers(ctx context.Context, listText, role string, file io.Reader) (Change, error) {
+	people, err := readPeople(file)
+	if err != nil {
+		return Change{}, err
+	}
+	return a.add(ctx, "member import", listText, role, people)
+}
+
+// A person is who is to become a member, as it was written.
+type person struct {
+	text string
+	name string
+	line int // in a file, from 1; 0: given by itself
+}
+
+// add parses, then acts.
+func (a *Admin) add(ctx context.Context, action, listText, roleText string, people []person) (Change, error) {
+	l, role, err := a.listAndRole(ctx, listText, roleText)
+	if err != nil {
+		return Change{}, err
+	}
+	members, err := parsePeople(people, role)
+	if err != nil {
+		return Change{}, err
+	}
+	if slices.ContainsFunc(members, func(m list.Member) bool { return m.Address.Same(l.Address) }) {
+		return Change{}, refused("take it out: its posts would come back to it", "%s cannot be a %s of itself; nobody was added", l.Address, role)
+	}
+	added, err := a.Store.AddMembers(ctx, l.ID, members)
+	if err != nil {
+		return Change{}, Explain(err)
+	}
+	object := fmt.Sprintf("%d addresses", len(members))
+	if len(members) == 1 {
+		object = members[0].Address.String()
+	}
+	a.audit(ctx, action, l.ID, object, map[string]string{"role": string(role), "added": fmt.Sprint(added)})
+	return Change{List: l.Address, Role: role, Given: len(members), Changed: added}, nil
+}
+
+// listAndRole reads what every change of members begins with.
+func (a *Admin) listAndRole(ctx context.Context, listText, roleText string) (list.List, list.Role, error) {
+	role, err := list.ParseRole(roleText)
+	if err != nil {
+		return list.List{}, "", &Error{Kind: Usage, What: err.Error(), Err: err}
+	}
+	l, err := a.list(ctx, listText)
+	return l, role, err
+}
+
+// parsePeople makes members, each address once, or reports every address that
+// cannot be one.
+func parsePeople(people []person, role list.Role) ([]list.Member, error) {
+	var bad []string
+	var members []list.Member
+	seen := map[string]bool{}
+	for _, p := range people {
+		address, err := list.ParseAddress(p.text)
+		if err != nil {
+			what := err.Error()
+			if p.line > 0 {
+				what = fmt.Sprintf("line %d: %s", p.line, what)
+			}
+			bad = append(bad, what)
+			continue
+		}
+		if !seen[address.Key()] {
+			seen[address.Key()] = true
+			members = append(members, list.Member{Address: address, Role: role, Name: p.name})
+		}
+	}
+	if len(bad) > 0 {
+		return nil, usage("write each as user@example.org; nobody was added", "%s", strings.Join(bad, "\n"))
+	}
+	if len(members) == 0 {
+		return nil, usage("write each as user@example.org", "there is no address here")
+	}
+	return members, nil
+}
+
+// RemoveMembers takes people out of a role. Either all of them go, or none:
+// who is not there is reported.
+func (a *Admin) RemoveMembers(ctx context.Context, listText, roleText string, addresses []string) (Change, error) {
+	l, role, err := a.listAndRole(ctx, listText, roleText)
+	if err != nil {
+		return Change{}, err
+	}
+	people := make([]person, len(addresses))
+	for i, text := range addresses {
+		people[i] = person{text: text}
+	}
+	members, err := parsePeople(people, role)
+	if err != nil {
+		explained := Explain(err)
+		explained.Hint = strings.Replace(explained.Hint, "nobody was added", "nobody was removed", 1)
+		return Change{}, explained
+	}
+	given := make([]list.Address, len(members))
+	for i, m := range members {
+		given[i] = m.Address
+	}
+	there, err := a.Store.MemberOf(ctx, l.ID, given)
+	if err != nil {
+		return Change{}, Explain(err)
+	}
+	var missing []string
+	for _, address := range given {
+		if !slices.ContainsFunc(there[address.Key()], func(m list.Member) bool { return m.Role == role }) {
+			missing = append(missing, fmt.Sprintf("%s is no %s of %s", address, role, l.Address))
+		}
+	}
+	if len(missing) > 0 {
+		return Change{}, refused("`listmaster member ls "+l.Address.String()+"` shows who is; nobody was removed", "%s", strings.Join(missing, "\n"))
+	}
+	removed, err := a.Store.RemoveMembers(ctx, l.ID, role, given)
+	if err != nil {
+		return Change{}, Explain(err)
+	}
+	for _, address := range given {
+		a.audit(ctx, "member del", l.ID, address.String(), map[string]string{"role": string(role)})
+	}
+	return Change{List: l.Address, Role: role, Given: len(given), Changed: removed}, nil
+}
+
+// Members returns the people of a list in the order of their addresses: those
+// of one role, or of every role for an empty text.
+func (a *Admin) Members(ctx context.Context, listText, roleText string) ([]list.Member, error) {
+	var filter store.MemberFilter
+	if roleText != "" {
+		role, err := list.ParseRole(roleText)
+		if err != nil {
+			return nil, &Error{Kind: Usage, What: err.Error(), Err: err}
+		}
+		filter.Role = role
+	}
+	l, err := a.list(ctx, listText)
+	if err != nil {
+		return nil, err
+	}
+	members, err := a.Store.Members(ctx, l.ID, filter)
+	if err != nil {
+		return nil, Explain(err)
+	}
+	return members, nil
+}

@@ -1,0 +1,118 @@
+package admin
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"net/mail"
+	"strings"
+)
+
+// maxImportBytes bounds a file of members: a million addresses fit in.
+const maxImportBytes = 64 << 20
+
+// readPeople reads a file of addresses: one a line, or CSV. It reports what is
+// no line of such a file; whether the addresses are any is judged later.
+func readPeople(file io.Reader) ([]person, error) {
+	octets, err := io.ReadAll(io.LimitReader(file, maxImportBytes+1))
+	if err != nil {
+		return nil, &Error{Kind: Environment, What: "the file cannot be read: " + err.Error(), Err: err}
+	}
+	if len(octets) > maxImportBytes {
+		return nil, usage("split it", "the file has more than %d octets", maxImportBytes)
+	}
+	octets = bytes.TrimPrefix(octets, []byte("\ufeff")) // QUIRK: Excel begins its CSV with a byte order mark
+	var people []person
+	lines := bufio.NewScanner(bytes.NewReader(octets))
+	lines.Buffer(nil, maxImportBytes+1)
+	for number := 1; lines.Scan(); number++ {
+		text := strings.TrimSpace(lines.Text())
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		p := readPerson(text)
+		if len(people) == 0 && !strings.Contains(p.text, "@") && looksLikeHeading(text) {
+			continue
+		}
+		p.line = number
+		people = append(people, p)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, &Error{Kind: Environment, What: "the file cannot be read: " + err.Error(), Err: err}
+	}
+	return people, nil
+}
+
+// looksLikeHeading tells whether the first line of a file names its columns.
+func looksLikeHeading(text string) bool {
+	lower := strings.ToLower(text)
+	for _, word := range []string{"mail", "address", "adresse", "correo"} {
+		if strings.Contains(lower, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// readPerson takes one line apart: an address; "Name <address>"; or fields with
+// commas, semicolons or tabs between, of which the first with an @ is the
+// address and the first other one that is not empty the name.
+func readPerson(text string) person {
+	if !strings.ContainsAny(text, ",;\t\"<") {
+		return person{text: text}
+	}
+	if parsed, err := mail.ParseAddress(text); err == nil {
+		return person{text: parsed.Address, name: plainName(parsed.Name)}
+	}
+	fields, err := splitFields(text)
+	if err != nil {
+		return person{text: text}
+	}
+	p := person{}
+	for _, f := range fields {
+		f = strings.TrimSpace(f)
+		switch {
+		case p.text == "" && strings.Contains(f, "@"):
+			p.text = f
+		case p.name == "" && !strings.Contains(f, "@"):
+			p.name = plainName(f)
+		}
+	}
+	if p.text == "" {
+		p.text = text
+	}
+	return p
+}
+
+// splitFields reads one line of CSV by the delimiter that stands first in it.
+func splitFields(text string) ([]string, error) {
+	delimiter := ','
+	if i := strings.IndexAny(text, ",;\t"); i >= 0 {
+		delimiter = rune(text[i])
+	}
+	r := csv.NewReader(strings.NewReader(text))
+	r.Comma, r.LazyQuotes, r.TrimLeadingSpace = delimiter, true, true
+	fields, err := r.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading fields: %w", err)
+	}
+	return fields, nil
+}
+
+// maxNameOctets bounds the name of a member.
+const maxNameOctets = 200
+
+// plainName keeps a name if it is one: a line of text that a header field can
+// hold.
+func plainName(s string) string {
+	if len(s) > maxNameOctets || singleLine("name", s) != nil {
+		return ""
+	}
+	return s
+}

@@ -1,0 +1,107 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/store"
+)
+
+// QueueItem is one post in the spool.
+type QueueItem struct {
+	store.Item
+	ListAddress list.Address `json:"list_address"`
+}
+
+// QueueDetails is one post with what became of each copy.
+type QueueDetails struct {
+	QueueItem
+	States     map[store.DeliveryState]int `json:"states"`
+	Deliveries []store.Delivery            `json:"deliveries"`
+}
+
+// QueueFilter chooses posts. The zero value is those that are not finished.
+type QueueFilter struct {
+	List  string // an address; empty: every list
+	State string // one of the spool states; empty: those that wait for something
+	All   bool   // finished ones, too
+	Limit int    // the newest so many; 0: all
+}
+
+// unfinished tells whether an item waits for something, be it a person.
+func unfinished(s store.ItemState) bool { return s != store.ItemDone && s != store.ItemRejected }
+
+// Queue returns posts, oldest first.
+func (a *Admin) Queue(ctx context.Context, f QueueFilter) ([]QueueItem, error) {
+	filter := store.ItemFilter{State: store.ItemState(f.State)}
+	switch filter.State {
+	case "", store.ItemAccepted, store.ItemHeld, store.ItemDistributing, store.ItemDone, store.ItemRejected, store.ItemQuarantined:
+	default:
+		return nil, usage("the states are accepted, held, distributing, done, rejected and quarantined", "%q is no state of a post", f.State)
+	}
+	if f.List != "" {
+		l, err := a.list(ctx, f.List)
+		if err != nil {
+			return nil, err
+		}
+		filter.List = l.ID
+	}
+	items, err := a.Store.Items(ctx, filter)
+	if err != nil {
+		return nil, Explain(err)
+	}
+	names, err := a.names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	queue := []QueueItem{}
+	for _, item := range items {
+		if f.All || f.State != "" || unfinished(item.State) {
+			queue = append(queue, QueueItem{Item: item, ListAddress: names[item.List]})
+		}
+	}
+	if f.Limit > 0 && len(queue) > f.Limit {
+		queue = queue[len(queue)-f.Limit:]
+	}
+	return queue, nil
+}
+
+// QueueItem returns one post with its copies. state chooses among the copies;
+// empty: all.
+func (a *Admin) QueueItem(ctx context.Context, id, state string) (QueueDetails, error) {
+	filter := store.DeliveryFilter{Item: id, State: store.DeliveryState(state)}
+	switch filter.State {
+	case "", store.DeliveryQueued, store.DeliveryRelayed, store.DeliveryDelayed, store.DeliveryFailed, store.DeliveryWithheld, store.DeliveryCancelled:
+	default:
+		return QueueDetails{}, usage("the states are queued, relayed, delayed, failed, withheld and cancelled", "%q is no state of a copy", state)
+	}
+	item, err := a.Store.Item(ctx, id)
+	if err != nil {
+		return QueueDetails{}, a.storeError(err, "there is no post "+id, "`listmaster queue ls --all` shows those there are")
+	}
+	names, err := a.names(ctx)
+	if err != nil {
+		return QueueDetails{}, err
+	}
+	d := QueueDetails{QueueItem: QueueItem{Item: item, ListAddress: names[item.List]}}
+	if d.States, err = a.Store.CountDeliveries(ctx, id); err != nil {
+		return d, Explain(err)
+	}
+	if d.Deliveries, err = a.Store.Deliveries(ctx, filter); err != nil {
+		return d, Explain(err)
+	}
+	return d, nil
+}
+
+// names finds the addresses of all lists.
+func (a *Admin) names(ctx context.Context) (map[list.ID]list.Address, error) {
+	lists, err := a.Store.Lists(ctx)
+	if err != nil {
+		return nil, Explain(err)
+	}
+	names := make(map[list.ID]list.Address, len(lists))
+	for _, l := range lists {
+		names[l.ID] = l.Address
+	}
+	return names, nil
+}
