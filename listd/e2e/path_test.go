@@ -60,15 +60,12 @@ func TestAPostReachesEveryMemberSealed(t *testing.T) {
 	postfix := peer.StartPostfix(t, peer.PostfixOptions{ListURL: lmtp, SinkAddr: sink.Addr})
 	site := install(t, settings{listen: lmtp, relay: "smtp://" + postfix.ReinjectAddr, anchor: ca.PEM(), more: directorySettings(directory)}, buildPlain)
 	site.write("ldap_password", []byte(peer.SlapdServiceSecret+"\n"))
-	site.write("data/X509-user-certs/dora@corp.example@enc", dora.CertificatePEM())
+	site.writeCertificate(dora)
 	board := ca.Issue(boardList, smimetest.FreshKey)
-	site.write("board.p12", openssl.PKCS12(credential(board), "p12 password"))
-	site.write("p12_password", []byte("p12 password\n"))
-	site.must("list", "create", boardList, "--p12", site.path("board.p12"), "--password-file", site.path("p12_password"))
+	members := slices.Concat(slices.Collect(maps.Keys(readers)), slices.Collect(maps.Keys(without)))
+	site.createBoard(board, members...)
 	site.must("list", "create", plainList, "--send", "public")
 	site.must("member", "add", plainList, "clara@corp.example")
-	members := slices.Concat(slices.Collect(maps.Keys(readers)), slices.Collect(maps.Keys(without)))
-	site.must(append([]string{"member", "add", boardList}, members...)...)
 	site.start()
 
 	// Clara's certificate is known only from a mail that she signs.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/mail"
+	"net/smtp"
 	"net/textproto"
 	"os"
 	"path/filepath"
@@ -105,3 +106,57 @@ func header(t *testing.T, m peer.Mail) mail.Header {
 
 // canonical is a field's name as net/mail keeps it.
 func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }
+
+// createBoard creates the list with a key and its members.
+func (i *installation) createBoard(board *smimetest.Identity, members ...string) {
+	i.t.Helper()
+	i.write("board.p12", peer.NewOpenSSL(i.t).PKCS12(credential(board), "p12 password"))
+	i.write("p12_password", []byte("p12 password\n"))
+	i.must("list", "create", boardList, "--p12", i.path("board.p12"), "--password-file", i.path("p12_password"))
+	i.must(append([]string{"member", "add", boardList}, members...)...)
+}
+
+// sealedLetter is a letter to the list with a key: signed by its author, encrypted to the list.
+func sealedLetter(t *testing.T, author, board *smimetest.Identity, id, body string) letter {
+	t.Helper()
+	openssl := peer.NewOpenSSL(t)
+	signed := openssl.Sign(text(body), credential(author))
+	return letter{author.Address, boardList, "A letter", id, openssl.Encrypt(signed, [][]byte{board.Certificate.Raw})}
+}
+
+// withoutDirectory are settings for members whose certificates are PEM files.
+func withoutDirectory() []string {
+	return []string{"resolver: { order: [harvest, files] }", "queue: { retry_min: 1s, retry_max: 2s }"}
+}
+
+// writeCertificate puts a member's certificate into the PEM folder.
+func (i *installation) writeCertificate(id *smimetest.Identity) {
+	i.t.Helper()
+	i.write("data/X509-user-certs/"+id.Address+"@enc", id.CertificatePEM())
+}
+
+// submit sends a letter over SMTP and returns nil once it has heard the 250 to its last dot; what comes after that, as a
+// connection that breaks at QUIT, is no matter of the letter.
+func submit(addr, reversePath string, forwardPaths []string, octets []byte) error {
+	client, err := smtp.Dial(addr)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := client.Mail(reversePath); err != nil {
+		return err
+	}
+	for _, path := range forwardPaths {
+		if err := client.Rcpt(path); err != nil {
+			return err
+		}
+	}
+	data, err := client.Data()
+	if err != nil {
+		return err
+	}
+	if _, err := data.Write(octets); err != nil {
+		return err
+	}
+	return data.Close()
+}
