@@ -14,19 +14,16 @@ const (
 	maxDiagnosedSignatures = 32
 )
 
-// diagnose finds the reason for a path that crypto/x509 did not find or did not accept. Its error is either about a path
-// that does reach an anchor, and is then bad_path; or it says only that the authority is unknown, although a certificate
-// on the way may have expired. It refuses in any case: what it finds out is only which word to use.
+// diagnose finds the reason for a path that crypto/x509 did not find or did not accept. Its error is about the last thing
+// it tried, on a path that may lead nowhere. So the issuers are walked again: unknown_ca if no way leads to an anchor,
+// else what is wrong on it. It refuses in any case; what it finds out is only which word to use.
 func (p *Policy) diagnose(cert *x509.Certificate, at time.Time, extra []*x509.Certificate, err error) Verdict {
-	if !errors.As(err, new(x509.UnknownAuthorityError)) {
-		return refuse(BadPath, "%s: %v", describe(cert), err)
-	}
 	d := diagnosis{policy: p, at: at, known: slices.Concat(p.anchors, p.intermediates, extra)}
 	reached, v := d.walk([]*x509.Certificate{cert})
 	switch {
 	case v.Reason != "":
 		return v
-	case reached: // by a rule that is not looked at here
+	case reached: // wrong by a rule that is not looked at here: name constraints, policies, a critical extension
 		return refuse(BadPath, "%s: %v", describe(cert), err)
 	}
 	return refuse(UnknownCA, "%s: no path leads from its issuer %q to a trust anchor", describe(cert), cert.Issuer)

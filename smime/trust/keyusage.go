@@ -4,7 +4,6 @@ import (
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/x509"
 	"time"
 )
@@ -17,17 +16,21 @@ import (
 // (RFC 5753 section 7 by way of RFC 5480 section 3; RFC 8410 section 5). encipherOnly and decipherOnly narrow a key
 // agreement: who sends to an encipherOnly key does encipher, so only decipherOnly stands in the way.
 func keyUsage(cert *x509.Certificate, use Use, _ time.Time) Verdict {
-	_, x25519 := cert.PublicKey.(*ecdh.PublicKey)
-	_, ed := cert.PublicKey.(ed25519.PublicKey)
-	switch {
-	case use == Signing && x25519:
-		return refuse(WrongUsage, "%s has an X25519 key, which cannot sign", describe(cert))
-	case use == Encryption && ed:
-		return refuse(WrongUsage, "%s has an Ed25519 key, which can only sign", describe(cert))
-	case !hasKeyUsage(cert):
+	key := publicKey(cert)
+	switch key.(type) {
+	case *ecdh.PublicKey:
+		if use == Signing {
+			return refuse(WrongUsage, "%s has an X25519 key, which cannot sign", describe(cert))
+		}
+	case ed25519.PublicKey, pssKey:
+		if use == Encryption {
+			return refuse(WrongUsage, "%s has a key that can only sign (Ed25519, RSASSA-PSS)", describe(cert))
+		}
+	}
+	if !hasKeyUsage(cert) {
 		return Verdict{}
 	}
-	allowed, wanted := wantedUsage(cert, use)
+	allowed, wanted := wantedUsage(key, use)
 	if cert.KeyUsage&allowed == 0 {
 		return refuse(WrongUsage, "%s is not for %s: its keyUsage has no %s", describe(cert), use, wanted)
 	}
@@ -38,14 +41,13 @@ func keyUsage(cert *x509.Certificate, use Use, _ time.Time) Verdict {
 }
 
 // wantedUsage gives the bits of which one must be set, and their names.
-func wantedUsage(cert *x509.Certificate, use Use) (x509.KeyUsage, string) {
+func wantedUsage(key any, use Use) (x509.KeyUsage, string) {
 	if use == Signing {
 		return x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment, "digitalSignature or nonRepudiation"
 	}
-	switch cert.PublicKey.(type) {
+	switch key.(type) {
 	case *ecdsa.PublicKey, *ecdh.PublicKey:
 		return x509.KeyUsageKeyAgreement, "keyAgreement"
-	case *rsa.PublicKey:
 	}
 	return x509.KeyUsageKeyEncipherment, "keyEncipherment"
 }

@@ -21,18 +21,11 @@ const minRSAExponent = 1<<16 + 1
 // that is known and not good enough is weak_algorithm (RFC 8550 section 4.3; RFC 8551 sections 2.2 and 2.3 name the
 // kinds: RSA, EC on a NIST curve, Ed25519, X25519).
 func (p *Policy) strength(cert *x509.Certificate, _ Use, _ time.Time) Verdict {
-	switch key := cert.PublicKey.(type) {
+	switch key := publicKey(cert).(type) {
 	case *rsa.PublicKey:
-		bits := key.N.BitLen()
-		switch {
-		case bits < p.rsaMinBits:
-			return refuse(WeakAlgorithm, "%s has an RSA key of %d bits, the least is %d", describe(cert), bits, p.rsaMinBits)
-		case bits > maxRSABits:
-			return refuse(WeakAlgorithm, "%s has an RSA key of %d bits, the most is %d", describe(cert), bits, maxRSABits)
-		case key.E < minRSAExponent || key.E%2 == 0:
-			return refuse(WeakAlgorithm, "%s has an RSA key with the public exponent %d, the least is %d", describe(cert), key.E, minRSAExponent)
-		}
-		return Verdict{}
+		return p.rsaStrength(cert, key)
+	case pssKey:
+		return p.rsaStrength(cert, key.PublicKey)
 	case *ecdsa.PublicKey:
 		switch key.Curve {
 		case elliptic.P256(), elliptic.P384(), elliptic.P521():
@@ -47,6 +40,19 @@ func (p *Policy) strength(cert *x509.Certificate, _ Use, _ time.Time) Verdict {
 		return Verdict{}
 	}
 	return refuse(UnsupportedAlgorithm, "%s has a kind of key that is not supported", describe(cert))
+}
+
+func (p *Policy) rsaStrength(cert *x509.Certificate, key *rsa.PublicKey) Verdict {
+	bits := key.N.BitLen()
+	switch {
+	case bits < p.rsaMinBits:
+		return refuse(WeakAlgorithm, "%s has an RSA key of %d bits, the least is %d", describe(cert), bits, p.rsaMinBits)
+	case bits > maxRSABits:
+		return refuse(WeakAlgorithm, "%s has an RSA key of %d bits, the most is %d", describe(cert), bits, maxRSABits)
+	case key.E < minRSAExponent || key.E%2 == 0:
+		return refuse(WeakAlgorithm, "%s has an RSA key with the public exponent %d, the least is %d", describe(cert), key.E, minRSAExponent)
+	}
+	return Verdict{}
 }
 
 // tooCostly tells of a helper whose key is not worth a verification.

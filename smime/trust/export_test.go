@@ -1,0 +1,11 @@
+package trust
+
+// Cached returns how many verdicts are kept.
+func (p *Policy) Cached() int {
+	p.cache.mu.Lock()
+	defer p.cache.mu.Unlock()
+	return len(p.cache.young) + len(p.cache.old)
+}
+
+// WithinConstraint is withinConstraint.
+var WithinConstraint = withinConstraint
