@@ -91,7 +91,7 @@ func (k *checker) search(section string, d Directory) {
 	case !strings.Contains(d.Filter, "{addr}") && !strings.Contains(d.Filter, "{local}"):
 		k.mistake(section+".filter", "finds the same entries for every address", "put {addr} or {local} where the address belongs, as (mail={addr})")
 	default:
-		sample := strings.NewReplacer("{addr}", "user@example.org", "{local}", "user").Replace(d.Filter)
+		sample := strings.NewReplacer("{addr}", "user@example.org", "{local}", "user", "{domain}", "example.org").Replace(d.Filter)
 		if _, err := ldap.CompileFilter(sample); err != nil {
 			k.mistake(section+".filter", fmt.Sprintf("%q is no LDAP filter: %s", d.Filter, ldapText(err)), "count the brackets, and write it as (mail={addr})")
 		}

@@ -303,7 +303,7 @@ type Directory struct {
 	BaseDN string `mapstructure:"base_dn"`
 
 	// Filter that finds the person of an address. `{addr}` stands for the
-	// address, `{local}` for what is before the @; both are escaped.
+	// address, `{local}` and `{domain}` for its two sides; they are escaped.
 	Filter string `mapstructure:"filter"`
 
 	// Attributes that hold certificates, by their bare names without

@@ -28,7 +28,7 @@ type Parts struct {
 	Store       *store.Store
 	Keyring     Keyring
 	Resolver    Resolver
-	Directories []resolver.Source // LDAP directories, in the order of the configuration
+	Directories []Directory // LDAP directories, in the order of the configuration
 	Trust       resolver.Judge    // the site's trust
 
 	Domains []string         // domains in which lists may be made; empty: any

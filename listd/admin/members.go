@@ -141,7 +141,7 @@ func (a *Admin) RemoveMembers(ctx context.Context, listText, roleText string, ad
 	}
 	var missing []string
 	for _, address := range given {
-		if !slices.ContainsFunc(there[address.Key()], func(m list.Member) bool { return m.Role == role }) {
+		if !slices.ContainsFunc(there[address.Key()], func(s store.Standing) bool { return s.Role == role }) {
 			missing = append(missing, fmt.Sprintf("%s is no %s of %s", address, role, l.Address))
 		}
 	}
