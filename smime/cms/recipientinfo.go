@@ -103,10 +103,9 @@ func (e *encrypted) readKeyTransport(info element) {
 func (e *encrypted) readKeyAgreement(info element) {
 	r := info.children()
 	r.version()
-	originator := r.take(explicit, "originator").children().take(explicit|1, "originatorKey").children()
-	originator.algorithm("originator's algorithm")
 	rcpt := recipient{agreement: true}
-	rcpt.originator = originator.take(tagBitString, "originator's public key").bits()
+	originator := r.take(explicit, "originator").children().take(explicit|1, "originatorKey")
+	rcpt.originator = originator.children().originatorKey()
 	if r.is(explicit | 1) {
 		rcpt.ukm = r.next().children().take(tagOctetString, "ukm").octets()
 		if rcpt.ukm == nil {
@@ -124,6 +123,16 @@ func (e *encrypted) readKeyAgreement(info element) {
 		rcpt.key = k.take(tagOctetString, "encryptedKey").octets()
 		e.add(info.doc, rcpt)
 	}
+}
+
+// originatorKey reads what an OriginatorPublicKey holds. Its curve is the recipient's: parameters are
+// absent, NULL or the name of a curve (RFC 5753 section 7.1.2), and curves without a name are refused.
+func (r *reader) originatorKey() []byte {
+	algorithm := r.algorithm("originator's algorithm")
+	if !algorithm.bare() && algorithm.parameters.tag != tagOID {
+		r.doc.malformed("originator's key on a curve without a name")
+	}
+	return r.take(tagBitString, "originator's public key").bits()
 }
 
 // bits returns the octets of a BIT STRING without unused bits.
