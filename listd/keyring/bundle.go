@@ -1,0 +1,121 @@
+package keyring
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"software.sslmate.com/src/go-pkcs12"
+
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/smime/trust"
+)
+
+// Why a key pair is not taken.
+var (
+	ErrBundlePassword = errors.New("the password of the PKCS#12 file is wrong")
+	ErrNoKey          = errors.New("there is no private key in the file")
+	ErrTwoKeys        = errors.New("there is more than one private key in the file")
+	ErrNoCertificate  = errors.New("there is no certificate in the file")
+	ErrMismatch       = errors.New("no certificate in the file belongs to the private key")
+	ErrKeyType        = errors.New("the private key is neither RSA nor elliptic-curve")
+	ErrUnusable       = errors.New("the certificate cannot be used to encrypt to the list")
+	ErrAddress        = errors.New("the certificate does not name the list's address")
+)
+
+// Bundle is a key pair with its certificate, as a PKCS#12 file brings it.
+type Bundle struct {
+	Certificate *x509.Certificate
+	Chain       []*x509.Certificate // the other certificates in the file
+	Private     crypto.PrivateKey
+}
+
+// String shows nothing of the key.
+func (b Bundle) String() string { return "key pair" }
+
+// GoString is String.
+func (b Bundle) GoString() string { return b.String() }
+
+// Format writes String whatever the verb is.
+func (b Bundle) Format(f fmt.State, _ rune) { fmt.Fprint(f, b.String()) }
+
+// LogValue is String.
+func (b Bundle) LogValue() slog.Value { return slog.StringValue(b.String()) }
+
+// ParsePKCS12 reads a PKCS#12 file (RFC 7292), in the forms of OpenSSL 1 and 3
+// and of Windows. The certificate that belongs to the key is the list's,
+// wherever in the file it stands; the others are its chain.
+func ParsePKCS12(octets []byte, password string) (Bundle, error) {
+	key, first, others, err := pkcs12.DecodeChain(octets, password)
+	if err != nil {
+		return Bundle{}, named(err)
+	}
+	b := Bundle{Private: key}
+	for _, cert := range append([]*x509.Certificate{first}, others...) {
+		if b.Certificate == nil && matches(cert, key) {
+			b.Certificate = cert
+		} else {
+			b.Chain = append(b.Chain, cert)
+		}
+	}
+	if b.Certificate == nil {
+		return Bundle{}, ErrMismatch
+	}
+	return b, nil
+}
+
+// named gives the library's errors the names of this package. It has sentinels
+// for the password only.
+func named(err error) error {
+	text := err.Error()
+	switch {
+	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption):
+		return ErrBundlePassword
+	case strings.Contains(text, "exactly one key bag"):
+		return ErrTwoKeys
+	case strings.Contains(text, "private key missing"):
+		return ErrNoKey
+	case strings.Contains(text, "certificate missing"):
+		return ErrNoCertificate
+	}
+	return fmt.Errorf("reading the PKCS#12 file: %w", err)
+}
+
+// Check says whether a key pair can serve a list: it decrypts mail to it. A
+// certificate that names no address at all is taken; one that names others is
+// not. Whether a trust anchor vouches for it is for those who write to the list.
+func (b Bundle) Check(l list.Address, now time.Time) error {
+	switch b.Private.(type) {
+	case *rsa.PrivateKey, *ecdsa.PrivateKey:
+	default:
+		return ErrKeyType
+	}
+	if !matches(b.Certificate, b.Private) {
+		return ErrMismatch
+	}
+	// The certificate as its own anchor: this judges everything but the path.
+	alone := trust.NewPolicy(trust.PolicyOptions{Anchors: []*x509.Certificate{b.Certificate}, CacheSize: -1})
+	if v := alone.Judge(b.Certificate, trust.Encryption, now, nil); !v.OK() {
+		return fmt.Errorf("%w: %s: %s", ErrUnusable, v.Reason, v.Detail)
+	}
+	if addresses := trust.Addresses(b.Certificate); len(addresses) > 0 && !trust.Names(b.Certificate, l.String()) {
+		return fmt.Errorf("%w %s: it names %s", ErrAddress, l, strings.Join(addresses, ", "))
+	}
+	return nil
+}
+
+// matches tells whether a certificate and a private key are a pair.
+func matches(cert *x509.Certificate, private crypto.PrivateKey) bool {
+	signer, ok := private.(crypto.Signer)
+	if !ok {
+		return false
+	}
+	public, ok := signer.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(cert.PublicKey)
+}

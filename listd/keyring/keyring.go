@@ -1,0 +1,287 @@
+// Package keyring holds the private keys of lists and of the robot.
+//
+// At rest a key is an EncryptedPrivateKeyInfo (RFC 5958) under the key
+// password; in memory it is behind the standard library's interfaces. All keys
+// of one database share one derivation of the password (one salt, one
+// iteration count), so that five hundred lists open in the time of one; each
+// has its own IV. A random secret, sealed under the same password, checks the
+// password and makes the keys of HMAC (invariants 1 and 10).
+//
+// A wrong or missing password locks the keyring: what needs a key waits, the
+// rest of the server goes on.
+package keyring
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/smime/trust"
+)
+
+// Errors of this package.
+var (
+	// ErrLocked is wrapped by every error that says why a key cannot be used now.
+	ErrLocked = errors.New("locked")
+	// ErrPassword is wrapped where the key password is not the one the keys were stored under.
+	ErrPassword = errors.New("the key password is wrong")
+	// ErrNoPassword is wrapped where a key password is needed and none is configured.
+	ErrNoPassword = errors.New("no key password is configured")
+)
+
+// Active is the state of a key that is used. Others come with rollover.
+const Active = "active"
+
+// DefaultIterations is the cost of deriving a key from the password:
+// PBKDF2-HMAC-SHA256, some 0.3 s on the machines of 2026, once a process.
+const DefaultIterations = 600_000
+
+// Options of Open. The zero value is usable.
+type Options struct {
+	Iterations int // of a database's first password; 0: DefaultIterations. Lower only in tests
+	Clock      func() time.Time
+	Log        *slog.Logger
+}
+
+// Key is a key pair that is open.
+type Key struct {
+	Fingerprint string // SHA-256 of the certificate
+	Certificate *x509.Certificate
+	Chain       []*x509.Certificate
+	Private     crypto.PrivateKey // *rsa.PrivateKey or *ecdsa.PrivateKey
+}
+
+// String names the key and shows nothing of it.
+func (k Key) String() string { return "key " + k.Fingerprint }
+
+// GoString is String.
+func (k Key) GoString() string { return k.String() }
+
+// Format writes String whatever the verb is.
+func (k Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
+
+// LogValue is String.
+func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// Keyring opens keys on first use and keeps them open. It is safe for
+// concurrent use.
+type Keyring struct {
+	store    *store.Store
+	password []byte
+	o        Options
+
+	mu     sync.Mutex
+	opened *opened        // nil until the password has opened this database
+	wrong  []byte         // the parameters with which it was tried in vain
+	keys   map[string]Key // by fingerprint
+}
+
+// opened is what the right password yields.
+type opened struct {
+	d      derivation
+	kek    []byte // key-encryption key of PKCS#8
+	secret []byte // of HMAC
+}
+
+// Open makes a keyring over the keys in a store. A nil or empty password is
+// none. It never fails: see Locked.
+func Open(_ context.Context, st *store.Store, password []byte, o Options) *Keyring {
+	if o.Iterations == 0 {
+		o.Iterations = DefaultIterations
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Keyring{store: st, password: bytes.Clone(password), o: o, keys: map[string]Key{}}
+}
+
+// Locked says why keys cannot be opened, or nil. A database that never held a
+// key is not locked.
+func (k *Keyring) Locked() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, err := k.unlock(context.Background())
+	if errors.Is(err, errUnused) {
+		return nil
+	}
+	return err
+}
+
+// errUnused says that the database has no key password yet.
+var errUnused = errors.New("no key was ever stored")
+
+// unlock tries the password on what is stored. Callers hold mu.
+func (k *Keyring) unlock(ctx context.Context) (*opened, error) {
+	if k.opened != nil {
+		return k.opened, nil
+	}
+	stored, err := k.store.Secret(ctx, secretName)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, errUnused
+	case err != nil:
+		return nil, fmt.Errorf("%w: reading the key password's check: %w", ErrLocked, err)
+	case len(k.password) == 0:
+		return nil, fmt.Errorf("%w: %w; set key_password_file", ErrLocked, ErrNoPassword)
+	case bytes.Equal(stored, k.wrong):
+		return nil, fmt.Errorf("%w: %w; the keys here were stored under another one", ErrLocked, ErrPassword)
+	}
+	o, err := openSecret(stored, k.password)
+	if errors.Is(err, ErrPassword) {
+		k.wrong = stored
+		return nil, fmt.Errorf("%w: %w; the keys here were stored under another one", ErrLocked, ErrPassword)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
+	}
+	k.opened = o
+	return o, nil
+}
+
+// begin unlocks, and in a database that never held a key makes this password
+// the one that counts.
+func (k *Keyring) begin(ctx context.Context) (*opened, error) {
+	o, err := k.unlock(ctx)
+	if !errors.Is(err, errUnused) {
+		return o, err
+	}
+	if len(k.password) == 0 {
+		return nil, fmt.Errorf("%w; `listd config init` writes one, key_password_file names it", ErrNoPassword)
+	}
+	stored, err := newSecret(k.password, k.o.Iterations)
+	if err != nil {
+		return nil, err
+	}
+	// Somebody else may be first; then it is his password that counts.
+	if err := k.store.PutSecretOnce(ctx, secretName, stored); err != nil && !errors.Is(err, store.ErrExists) {
+		return nil, fmt.Errorf("storing the key password's check: %w", err)
+	}
+	return k.unlock(ctx)
+}
+
+// Keys returns the open key pairs of a list, the newest first; 0 asks for those
+// of no list. A list without keys has none, also while the keyring is locked.
+// The error wraps ErrLocked if the list has keys and none of them can be
+// opened; one bad key among good ones is logged and left out (invariant 9).
+func (k *Keyring) Keys(ctx context.Context, id list.ID) ([]Key, error) {
+	rows, err := k.store.Keys(ctx, id)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	o, err := k.unlock(ctx)
+	if errors.Is(err, errUnused) {
+		err = fmt.Errorf("%w: the database holds keys but not the password's check", ErrLocked)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var keys []Key
+	var failed error
+	for _, row := range rows {
+		key, err := k.open(o, row)
+		if err != nil {
+			k.o.Log.Error("a list's key cannot be opened", "list", id, "fingerprint", row.Fingerprint, "err", err)
+			failed = err
+			continue
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%w: %w", ErrLocked, failed)
+	}
+	return keys, nil
+}
+
+// open opens one key, once.
+func (k *Keyring) open(o *opened, row store.KeyRow) (Key, error) {
+	if key, ok := k.keys[row.Fingerprint]; ok {
+		return key, nil
+	}
+	cert, err := x509.ParseCertificate(row.Certificate)
+	if err != nil {
+		return Key{}, fmt.Errorf("reading the certificate: %w", err)
+	}
+	private, err := decryptPKCS8(row.PKCS8, o, k.password)
+	if err != nil {
+		return Key{}, err
+	}
+	if !matches(cert, private) {
+		return Key{}, ErrMismatch
+	}
+	key := Key{Fingerprint: row.Fingerprint, Certificate: cert, Private: private}
+	for _, der := range row.Chain {
+		if c, err := x509.ParseCertificate(der); err == nil {
+			key.Chain = append(key.Chain, c)
+		}
+	}
+	k.keys[row.Fingerprint] = key
+	return key, nil
+}
+
+// Install checks a key pair and stores it for a list, encrypted under the key
+// password. Errors: those of Bundle.Check, ErrLocked, ErrNoPassword,
+// store.ErrExists, store.ErrKeyTaken.
+func (k *Keyring) Install(ctx context.Context, id list.ID, b Bundle) (Key, error) {
+	l, err := k.store.ListByID(ctx, id)
+	if err != nil {
+		return Key{}, fmt.Errorf("reading the list: %w", err)
+	}
+	if err := b.Check(l.Address, k.o.Clock()); err != nil {
+		return Key{}, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	o, err := k.begin(ctx)
+	if err != nil {
+		return Key{}, err
+	}
+	encrypted, err := encryptPKCS8(b.Private, o)
+	if err != nil {
+		return Key{}, fmt.Errorf("encrypting the private key: %w", err)
+	}
+	public := sha256.Sum256(b.Certificate.RawSubjectPublicKeyInfo)
+	row := store.KeyRow{
+		List: id, Fingerprint: trust.Fingerprint(b.Certificate), PublicKey: fmt.Sprintf("%x", public),
+		Certificate: b.Certificate.Raw, PKCS8: encrypted, State: Active,
+	}
+	for _, c := range b.Chain {
+		row.Chain = append(row.Chain, c.Raw)
+	}
+	if _, err := k.store.PutKey(ctx, row); err != nil {
+		return Key{}, fmt.Errorf("storing the key: %w", err)
+	}
+	return k.open(o, row)
+}
+
+// HMAC returns the HMAC-SHA256 of data under a secret that only the key
+// password opens. Each purpose has a key of its own.
+func (k *Keyring) HMAC(ctx context.Context, purpose string, data []byte) ([]byte, error) {
+	k.mu.Lock()
+	o, err := k.begin(ctx)
+	k.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return mac(mac(o.secret, []byte(purpose)), data), nil
+}
+
+func mac(key, data []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(data)
+	return h.Sum(nil)
+}
