@@ -124,7 +124,7 @@ func (m *Message) candidates() ([]*Signer, trust.Reason) {
 			aside = aside || l.Type == Signed
 			continue
 		case l.encrypted():
-			around = around || len(good) > 0
+			around = around || weak || len(good) > 0
 			good, weak = nil, false // they signed a ciphertext
 			continue
 		case l.Err != nil:

@@ -144,7 +144,7 @@ func layerReport(l Layer) LayerReport {
 
 func signerReport(s Signer) SignerReport {
 	r := SignerReport{
-		Addresses: []string{}, Digest: s.Digest, Signature: s.Signature, Valid: s.Err == nil,
+		Addresses: []string{}, Digest: s.Digest, Signature: s.Signature, Valid: s.Intact,
 		Trusted: s.Judged && s.Verdict.OK(), Revocation: "unchecked", Reason: s.Reason(),
 	}
 	if !s.SigningTime.IsZero() {

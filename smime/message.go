@@ -93,8 +93,10 @@ func (l Layer) encrypted() bool { return l.Type == Enveloped || l.Type == AuthEn
 
 // Signer is a SignerInfo and what is thought of its certificate.
 type Signer struct {
-	// SignerInfo holds the mathematics: its Err is nil if they hold.
+	// SignerInfo's Err is nil if the mathematics hold and policy takes the algorithms.
 	cms.SignerInfo
+	// Intact tells that the mathematics hold, whatever policy thinks of the digest.
+	Intact bool
 	// Verdict is what a [Judge] said of the certificate; [Authenticate] fills it in for every signer whose certificate is known.
 	Verdict trust.Verdict
 	// Judged tells that Verdict has been filled in.

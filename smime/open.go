@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -278,14 +279,19 @@ func (w *walker) bag(sd *cms.SignedData, layer *Layer) {
 	layer.Certificates, layer.Unreadable, layer.CRLs = sd.Certificates, sd.Unreadable, sd.CRLs
 }
 
-// verify returns a result per SignerInfo; its error is a budget that ran out.
+// verify returns a result per SignerInfo; its error is a budget that ran out. SHA-1 is computed even where policy refuses it, so that a
+// report can tell a forged signature from an old one.
 func (w *walker) verify(sd *cms.SignedData, octets []byte) ([]Signer, error) {
 	var signers []Signer
-	for _, si := range sd.Verify(octets, w.o.Extra, w.o.Verify, w.budget) {
+	for _, si := range sd.Verify(octets, w.o.Extra, cms.VerifyPolicy{AllowSHA1: true}, w.budget) {
 		if errors.Is(si.Err, cms.ErrTooLarge) {
 			return nil, si.Err
 		}
-		signers = append(signers, Signer{SignerInfo: si})
+		s := Signer{SignerInfo: si, Intact: si.Err == nil}
+		if s.Intact && si.Digest == "sha1" && !w.o.Verify.AllowSHA1 {
+			s.Err = fmt.Errorf("%w: sha1", cms.ErrWeakAlgorithm)
+		}
+		signers = append(signers, s)
 	}
 	return signers, nil
 }
