@@ -2,10 +2,6 @@ package resolver
 
 import (
 	"context"
-	"crypto/ecdh"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -144,21 +140,7 @@ func show(cert *x509.Certificate, origin directory.Origin) Certificate {
 	}
 	return Certificate{
 		Fingerprint: trust.Fingerprint(cert), Subject: cert.Subject.String(), Issuer: cert.Issuer.String(),
-		Serial: fmt.Sprintf("%x", cert.SerialNumber), Key: keyName(cert), NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
+		Serial: fmt.Sprintf("%x", cert.SerialNumber), Key: trust.KeyName(cert), NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
 		Addresses: trust.Addresses(cert), Origin: origin,
 	}
-}
-
-func keyName(cert *x509.Certificate) string {
-	switch key := cert.PublicKey.(type) {
-	case *rsa.PublicKey:
-		return fmt.Sprintf("RSA %d", key.N.BitLen())
-	case *ecdsa.PublicKey:
-		return "EC " + key.Curve.Params().Name
-	case *ecdh.PublicKey:
-		return fmt.Sprint(key.Curve())
-	case ed25519.PublicKey:
-		return "Ed25519"
-	}
-	return "unsupported"
 }

@@ -51,3 +51,19 @@ func TestFingerprint(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestKeyName(t *testing.T) {
+	ca := smimetest.NewCA("CA")
+	for want, cert := range map[string]*x509.Certificate{
+		"RSA 2048":        ca.Certificate,
+		"EC P-384":        ca.Issue("a@corp.example", smimetest.ECP384).Certificate,
+		"X25519":          ca.Issue("a@corp.example", smimetest.X25519).Certificate,
+		"Ed25519":         ca.Issue("a@corp.example", smimetest.Ed25519).Certificate,
+		"RSASSA-PSS 2048": withPSSKey(t, ca, issue(t, ca, rsaWith(t, 2048, 65537), nil)),
+		"unsupported":     {},
+	} {
+		if got := trust.KeyName(cert); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

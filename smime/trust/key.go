@@ -1,9 +1,13 @@
 package trust
 
 import (
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -37,4 +41,22 @@ func publicKey(cert *x509.Certificate) any {
 		return nil
 	}
 	return pssKey{key}
+}
+
+// KeyName names the kind and size of a certificate's key: "RSA 2048", "RSASSA-PSS 3072", "EC P-256", "X25519", "Ed25519",
+// or "unsupported".
+func KeyName(cert *x509.Certificate) string {
+	switch key := publicKey(cert).(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA %d", key.N.BitLen())
+	case pssKey:
+		return fmt.Sprintf("RSASSA-PSS %d", key.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "EC " + key.Curve.Params().Name
+	case *ecdh.PublicKey:
+		return fmt.Sprint(key.Curve())
+	case ed25519.PublicKey:
+		return "Ed25519"
+	}
+	return "unsupported"
 }
