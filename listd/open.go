@@ -147,20 +147,21 @@ func (s *Sealist) directory(c config.Directory) (*ldap.Directory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading cafile: %w", err)
 	}
-	var password []byte
-	if c.BindPasswordFile != "" {
-		secret, err := config.ReadSecretFile(c.BindPasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading bind_password_file: %w", err)
-		}
-		password = secret.Reveal()
+	o := ldap.Options{
+		ClientOptions: ldap.ClientOptions{
+			URLs: c.URLs, StartTLS: c.StartTLS, Insecure: c.Insecure, TLS: tls, BindDN: c.BindDN,
+			Timeout: time.Duration(c.Timeout), Clock: s.o.Clock, Log: s.log,
+		},
+		Name: c.Name, Preset: c.Preset, Domains: c.Domains, BaseDN: c.BaseDN, Filter: c.Filter,
+		Attributes: c.Attributes, EntryBinds: c.AddressMatch == "entry",
 	}
-	return ldap.New(ldap.Options{
-		Name: c.Name, Preset: c.Preset, URLs: c.URLs, StartTLS: c.StartTLS, Insecure: c.Insecure, TLS: tls,
-		Domains: c.Domains, BindDN: c.BindDN, BindPassword: password, BaseDN: c.BaseDN, Filter: c.Filter,
-		Attributes: c.Attributes, AddressMatch: c.AddressMatch, Timeout: time.Duration(c.Timeout),
-		Clock: s.o.Clock, Log: s.log,
-	})
+	if c.BindPasswordFile != "" {
+		o.BindPassword = func() ([]byte, error) {
+			secret, err := config.ReadSecretFile(c.BindPasswordFile)
+			return secret.Reveal(), err
+		}
+	}
+	return ldap.New(o)
 }
 
 // openResolver puts the sources in order.

@@ -55,10 +55,15 @@ func (d *Distributor) answerable(s Submission) (list.Address, bool) {
 		claimed = s.Author.Author
 	}
 	to, err := list.ParseAddress(claimed)
-	if err != nil || slices.Contains(d.Domains, to.Domain()) || machineAddress(to) {
+	if err != nil || d.ours(to) || machineAddress(to) {
 		return list.Address{}, false
 	}
 	return to, true
+}
+
+// ours tells whether an address is in a domain of this server.
+func (d *Distributor) ours(a list.Address) bool {
+	return slices.ContainsFunc(d.Domains, func(domain string) bool { return strings.EqualFold(domain, a.Domain()) })
 }
 
 // listMail tells whether a message came through a list or was sent in bulk:

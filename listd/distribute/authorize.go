@@ -148,8 +148,8 @@ func (f roleFacts) HasRole(ctx context.Context, id list.ID, a list.Address, role
 }
 
 // holds tells whether one of somebody's memberships is in that role.
-func holds(memberships []list.Member, role list.Role) bool {
-	return slices.ContainsFunc(memberships, func(m list.Member) bool { return m.Role == role })
+func holds(memberships []store.Standing, role list.Role) bool {
+	return slices.ContainsFunc(memberships, func(m store.Standing) bool { return m.Role == role })
 }
 
 // decide opens one accepted post, authorizes it, and commits the decision with

@@ -59,7 +59,7 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, batch []sto
 	var entitled []int
 	for n, i := range indices {
 		memberships := held[addresses[n].Key()]
-		m := slices.IndexFunc(memberships, func(m list.Member) bool { return m.Role == list.RoleMember })
+		m := slices.IndexFunc(memberships, func(m store.Standing) bool { return m.Role == list.RoleMember })
 		switch {
 		case m < 0:
 			out[i] = queue.Cancelled{Reason: "no longer subscribed"}

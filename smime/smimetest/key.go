@@ -57,7 +57,7 @@ func (k KeySpec) make() crypto.PrivateKey {
 	if (k.bits == 0 || k.bits == 2048) && !k.fresh {
 		return pool.next()
 	}
-	return rsaKey(max(k.bits, 1024))
+	return rsaKey(k.bits)
 }
 
 func ecKey(curve elliptic.Curve) crypto.PrivateKey {
