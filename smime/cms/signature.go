@@ -121,9 +121,12 @@ func (s scheme) verify(cert *x509.Certificate, h crypto.Hash, digest, message, s
 			ok = rsa.VerifyPSS(key, h, digest, signature, &rsa.PSSOptions{SaltLength: s.salt, Hash: h}) == nil
 		}
 	case *ecdsa.PublicKey:
+		if !supportedCurve(key.Curve) {
+			return fmt.Errorf("%w: curve of the signer's key", ErrUnsupportedAlgorithm)
+		}
 		// Both (r, s) and (r, -s) verify: whoever sees a signature can make the other, so nothing
 		// may take the octets of a signature for an identity.
-		ok = s.kind == ecdsaScheme && supportedCurve(key.Curve) && ecdsa.VerifyASN1(key, digest, signature)
+		ok = s.kind == ecdsaScheme && ecdsa.VerifyASN1(key, digest, signature)
 	case ed25519.PublicKey:
 		ok = s.kind == ed25519Scheme && ed25519.Verify(key, message, signature)
 	default:
