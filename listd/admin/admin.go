@@ -28,8 +28,8 @@ type Parts struct {
 	Store       *store.Store
 	Keyring     Keyring
 	Resolver    Resolver
-	Directories []Directory // LDAP directories, in the order of the configuration
-	Trust       resolver.Judge    // the site's trust
+	Directories []Directory    // LDAP directories, in the order of the configuration
+	Trust       resolver.Judge // the site's trust
 
 	Domains []string         // domains in which lists may be made; empty: any
 	Actor   string           // who acts, for the audit log, as "listmaster (user root)"
@@ -39,7 +39,7 @@ type Parts struct {
 
 // Keyring keeps the lists' keys. *keyring.Keyring is one.
 type Keyring interface {
-	Locked() error
+	HMAC(ctx context.Context, purpose string, data []byte) ([]byte, error)
 	Install(ctx context.Context, l list.ID, b keyring.Bundle) (keyring.Key, error)
 }
 

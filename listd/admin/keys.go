@@ -36,16 +36,20 @@ type readyKey struct {
 	bundle keyring.Bundle
 }
 
-// prepareKey opens a PKCS#12 file and finds out whether the key can be kept.
-func (a *Admin) prepareKey(ctx context.Context, p P12) (*readyKey, error) {
-	if err := a.Keyring.Locked(); err != nil {
+// prepareKey opens a PKCS#12 file and finds out whether the key can be kept for
+// a list, so that nothing is made halfway.
+func (a *Admin) prepareKey(ctx context.Context, address list.Address, p P12) (*readyKey, error) {
+	// Any use of the keyring opens it, or begins it where there is none yet.
+	if _, err := a.Keyring.HMAC(ctx, "key import", nil); err != nil {
 		return nil, &Error{Kind: Environment, What: "no key can be kept: " + err.Error(), Err: err,
-			Hint: "see that key_password_file holds the password the server's other keys were kept under; `listd config init` makes a first one"}
+			Hint: "see that key_password_file holds the password under which the other keys are kept; `listd config init` makes a first one"}
 	}
 	bundle, err := keyring.ParsePKCS12(p.Octets, string(p.Password))
+	if err == nil {
+		err = bundle.Check(address, a.Clock())
+	}
 	if err != nil {
-		return nil, &Error{Kind: Refused, What: p.Name + ": " + err.Error(), Err: err,
-			Hint: "look at the password in --password-file, and at the file with `openssl pkcs12 -info -in " + p.Name + "`"}
+		return nil, &Error{Kind: Refused, What: p.Name + ": " + err.Error(), Hint: keyHint(err, address, p.Name), Err: err}
 	}
 	rows, err := a.Store.AllKeys(ctx)
 	if err != nil {
@@ -53,13 +57,27 @@ func (a *Admin) prepareKey(ctx context.Context, p P12) (*readyKey, error) {
 	}
 	public := publicKeyFingerprint(bundle.Certificate)
 	for _, row := range rows {
-		if row.PublicKey == public && row.List != 0 {
+		if l := a.nameOf(ctx, row.List); row.PublicKey == public && l != address.String() {
 			return nil, &Error{Kind: Refused, Err: store.ErrKeyTaken,
-				What: fmt.Sprintf("%s: this key pair is another list's already (%s)", p.Name, a.nameOf(ctx, row.List)),
+				What: fmt.Sprintf("%s: this key pair is another list's already (%s)", p.Name, l),
 				Hint: "every list has a key pair of its own; have a new one issued"}
 		}
 	}
 	return &readyKey{bundle: bundle}, nil
+}
+
+// keyHint says what to do about a PKCS#12 file that is not taken.
+func keyHint(err error, address list.Address, name string) string {
+	switch {
+	case errors.Is(err, keyring.ErrBundlePassword):
+		return "give the file's own password with --password-file"
+	case errors.Is(err, keyring.ErrAddress):
+		return "have a certificate issued whose subjectAltName has the rfc822Name " + address.String()
+	case errors.Is(err, keyring.ErrUnusable):
+		return "have a certificate issued for e-mail encryption: keyEncipherment for RSA, keyAgreement for EC"
+	default:
+		return "look at it with `openssl pkcs12 -info -nokeys -in " + name + "`"
+	}
 }
 
 // publicKeyFingerprint is what store.KeyRow.PublicKey holds.
@@ -77,16 +95,13 @@ func (a *Admin) nameOf(ctx context.Context, id list.ID) string {
 	return l.Address.String()
 }
 
-// install keeps a key and tells what mail clients will stumble over.
-func (a *Admin) install(ctx context.Context, id list.ID, address list.Address, pair *readyKey) (warnings []string, err error) {
+// install keeps a key and tells what people will stumble over.
+func (a *Admin) install(ctx context.Context, id list.ID, pair *readyKey) (warnings []string, err error) {
 	if _, err := a.Keyring.Install(ctx, id, pair.bundle); err != nil {
 		return nil, err
 	}
 	cert := pair.bundle.Certificate
 	a.audit(ctx, "key import", id, trust.Fingerprint(cert), map[string]string{"subject": cert.Subject.String()})
-	if !trust.Names(cert, address.String()) {
-		warnings = append(warnings, fmt.Sprintf("the certificate does not name %s: mail clients will not find it for the list, or warn", address))
-	}
 	if a.Trust != nil {
 		if v := a.Trust.Judge(cert, trust.Encryption, a.Clock(), pair.bundle.Chain); !v.OK() {
 			warnings = append(warnings, fmt.Sprintf("the certificate is not one this server would encrypt to (%s): %s", v.Reason, v.Detail))
@@ -102,11 +117,11 @@ func (a *Admin) ImportKey(ctx context.Context, listText string, p P12) (KeyDetai
 	if err != nil {
 		return KeyDetails{}, nil, err
 	}
-	pair, err := a.prepareKey(ctx, p)
+	pair, err := a.prepareKey(ctx, l.Address, p)
 	if err != nil {
 		return KeyDetails{}, nil, err
 	}
-	warnings, err := a.install(ctx, l.ID, l.Address, pair)
+	warnings, err := a.install(ctx, l.ID, pair)
 	if errors.Is(err, store.ErrExists) {
 		return KeyDetails{}, nil, refused("", "%s: %s has this key already", p.Name, l.Address)
 	}

@@ -46,7 +46,7 @@ func (a *Admin) CreateList(ctx context.Context, n NewList) (ListDetails, []strin
 	}
 	var pair *readyKey
 	if n.Key != nil {
-		if pair, err = a.prepareKey(ctx, *n.Key); err != nil {
+		if pair, err = a.prepareKey(ctx, address, *n.Key); err != nil {
 			return ListDetails{}, nil, err
 		}
 	}
@@ -62,7 +62,7 @@ func (a *Admin) CreateList(ctx context.Context, n NewList) (ListDetails, []strin
 
 	var warnings []string
 	if pair != nil {
-		if warnings, err = a.install(ctx, id, address, pair); err != nil {
+		if warnings, err = a.install(ctx, id, pair); err != nil {
 			return ListDetails{}, nil, &Error{Kind: Environment, Err: err,
 				What: "the list was made, but its key could not be kept: " + err.Error(),
 				Hint: "`listmaster key import " + address.String() + " FILE` tries again; without a key it is a plain list"}

@@ -87,11 +87,18 @@ func readPerson(text string) person {
 	return p
 }
 
-// splitFields reads one line of CSV by the delimiter that stands first in it.
+// splitFields reads one line of CSV by the delimiter that stands first in it,
+// outside of quotes.
 func splitFields(text string) ([]string, error) {
-	delimiter := ','
-	if i := strings.IndexAny(text, ",;\t"); i >= 0 {
-		delimiter = rune(text[i])
+	delimiter, quoted := ',', false
+	for _, r := range text {
+		if r == '"' {
+			quoted = !quoted
+		}
+		if !quoted && strings.ContainsRune(",;\t", r) {
+			delimiter = r
+			break
+		}
 	}
 	r := csv.NewReader(strings.NewReader(text))
 	r.Comma, r.LazyQuotes, r.TrimLeadingSpace = delimiter, true, true
