@@ -1,0 +1,87 @@
+// Listd is the mailing-list server: it takes posts, and relays to every
+// subscriber a copy encrypted to him.
+//
+// Exit status: 0 good, 1 a negative verdict, 2 wrong usage, 3 the environment
+// failed.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealist/sealist/listd/admin"
+)
+
+func main() {
+	// The first signal asks for an orderly stop, the second ends the process.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run carries out one command line and returns the exit status.
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	return admin.Report(errOut, "listd", root.ExecuteContext(ctx))
+}
+
+// globals are the flags that every command has.
+type globals struct {
+	config string
+	json   bool
+}
+
+// defaultConfig is where the configuration lies unless something else is said.
+const defaultConfig = "/etc/sealist/sealist.yaml"
+
+// newRoot puts the commands together.
+func newRoot() *cobra.Command {
+	g := &globals{}
+	root := &cobra.Command{
+		Use:           "listd",
+		Short:         "S/MIME mailing-list server",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	path := os.Getenv("SEALIST_CONFIG")
+	if path == "" {
+		path = defaultConfig
+	}
+	root.PersistentFlags().StringVar(&g.config, "config", path, "configuration file; also the environment variable SEALIST_CONFIG")
+	root.PersistentFlags().BoolVar(&g.json, "json", false, "answer in JSON")
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(serveCommand(g), demoCommand(), configCommand(g), versionCommand(g))
+	usageErrors(root)
+	return root
+}
+
+// usageErrors makes what is wrong with a command line an error of its own kind,
+// for this command and those below it.
+func usageErrors(c *cobra.Command) {
+	hint := "see `" + c.CommandPath() + " --help`"
+	wrong := func(err error) error {
+		return &admin.Error{Kind: admin.Usage, What: err.Error(), Hint: hint, Err: err}
+	}
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrong(err) })
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return wrong(err)
+			}
+			return nil
+		}
+	}
+	for _, below := range c.Commands() {
+		usageErrors(below)
+	}
+}

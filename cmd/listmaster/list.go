@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealist/sealist/config"
+	"github.com/sealist/sealist/listd/admin"
+)
+
+func listCommand(g *globals) *cobra.Command {
+	return group("list", "make and look at lists", listCreate(g), listLs(g), listShow(g))
+}
+
+func listCreate(g *globals) *cobra.Command {
+	var n admin.NewList
+	var key keyFlags
+	c := &cobra.Command{
+		Use:   "create LIST",
+		Short: "make a list, with its key pair or without",
+		Long: "Makes the list LIST, written name@domain. With --p12 it gets the private key and\n" +
+			"the certificate of that PKCS#12 file, and takes encrypted posts; without, it is\n" +
+			"a plain list.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			n.Address = args[0]
+			var err error
+			if n.Key, err = key.read(); err != nil {
+				return err
+			}
+			return withSession(c, g, func(ctx context.Context, s *session) error {
+				l, warnings, err := s.CreateList(ctx, n)
+				if err != nil {
+					return err
+				}
+				warn(c.ErrOrStderr(), warnings)
+				if g.json {
+					return admin.WriteJSON(c.OutOrStdout(), l)
+				}
+				return printList(c.OutOrStdout(), l)
+			})
+		},
+	}
+	c.Flags().StringVar(&n.Description, "description", "", "what the list is for, in one line")
+	c.Flags().StringVar(&n.Send, "send", "", "who may post: private_smime, members who signed (the default); or public, everybody")
+	c.Flags().StringVar(&key.p12, "p12", "", "PKCS#12 file with the list's key pair")
+	key.passwordFlag(c)
+	return c
+}
+
+func listLs(g *globals) *cobra.Command {
+	return &cobra.Command{Use: "ls", Short: "show all lists", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return withSession(c, g, func(ctx context.Context, s *session) error {
+			lists, err := s.Lists(ctx)
+			if err != nil || g.json {
+				return orJSON(c, err, lists)
+			}
+			var rows [][]string
+			for _, l := range lists {
+				key := "none"
+				if len(l.Keys) > 0 {
+					key = l.Keys[0].Key + " until " + date(l.Keys[0].NotAfter)
+				}
+				rows = append(rows, []string{l.Address.String(), fmt.Sprint(l.Members["member"]), l.Send, string(l.State), key, waiting(l), l.Description})
+			}
+			return table(c.OutOrStdout(), []string{"LIST", "MEMBERS", "SEND", "STATE", "KEY", "WAITING", "DESCRIPTION"}, rows)
+		})
+	}}
+}
+
+func listShow(g *globals) *cobra.Command {
+	return &cobra.Command{Use: "show LIST", Short: "show one list", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return withSession(c, g, func(ctx context.Context, s *session) error {
+			l, err := s.ShowList(ctx, args[0])
+			if err != nil || g.json {
+				return orJSON(c, err, l)
+			}
+			return printList(c.OutOrStdout(), l)
+		})
+	}}
+}
+
+// printList shows one list to a person.
+func printList(out io.Writer, l admin.ListDetails) error {
+	err := facts(out,
+		[2]string{"list", l.Address.String()},
+		[2]string{"description", l.Description},
+		[2]string{"send", l.Send},
+		[2]string{"state", string(l.State)},
+		[2]string{"members", fmt.Sprintf("%d, and %s, %s", l.Members["member"], count(l.Members["owner"], "owner"), count(l.Members["editor"], "editor"))},
+		[2]string{"waiting", waiting(l)},
+		[2]string{"created", moment(l.Created)},
+	)
+	if err != nil || len(l.Keys) == 0 {
+		return err
+	}
+	fmt.Fprintln(out)
+	return printKeys(out, l.Keys)
+}
+
+// waiting names the posts that are not finished.
+func waiting(l admin.ListDetails) string {
+	var parts []string
+	for _, state := range slices.Sorted(maps.Keys(l.Waiting)) {
+		parts = append(parts, fmt.Sprintf("%d %s", l.Waiting[state], state))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// warn shows what will be stumbled over.
+func warn(errOut io.Writer, warnings []string) {
+	for _, w := range warnings {
+		fmt.Fprintln(errOut, "listmaster: warning:", admin.Printable(w))
+	}
+}
+
+// orJSON ends a command: with its error, or with the answer in JSON.
+func orJSON(c *cobra.Command, err error, answer any) error {
+	if err != nil {
+		return err
+	}
+	return admin.WriteJSON(c.OutOrStdout(), answer)
+}
+
+// keyFlags name a PKCS#12 file and its password.
+type keyFlags struct {
+	p12          string
+	passwordFile string
+}
+
+func (k *keyFlags) passwordFlag(c *cobra.Command) {
+	c.Flags().StringVar(&k.passwordFile, "password-file", "", "file with the password of the PKCS#12 file")
+}
+
+// read reads the files; nil if there is none.
+func (k *keyFlags) read() (*admin.P12, error) {
+	if k.p12 == "" {
+		if k.passwordFile != "" {
+			return nil, &admin.Error{Kind: admin.Usage, What: "there is a --password-file and no --p12", Hint: "name the PKCS#12 file with --p12"}
+		}
+		return nil, nil
+	}
+	octets, err := os.ReadFile(k.p12)
+	if err != nil {
+		return nil, err
+	}
+	password, err := readPassword(k.passwordFile)
+	if err != nil {
+		return nil, err
+	}
+	return &admin.P12{Name: k.p12, Octets: octets, Password: password}, nil
+}
+
+// readPassword reads the first line of a file; nil without a file. An empty
+// file is an empty password, which PKCS#12 files may have.
+func readPassword(name string) ([]byte, error) {
+	if name == "" {
+		return nil, nil
+	}
+	octets, err := os.ReadFile(name)
+	if err != nil || len(strings.TrimRight(string(octets), "\r\n")) == 0 {
+		return nil, err
+	}
+	secret, err := config.ReadSecretFile(name)
+	return secret.Reveal(), err
+}

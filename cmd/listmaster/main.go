@@ -1,0 +1,100 @@
+// Listmaster makes and changes lists, and tells why the server does what it
+// does. It works on the database, whether a server runs beside it or not.
+//
+// Exit status: 0 good, 1 a negative verdict, 2 wrong usage, 3 the environment
+// failed.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealist/sealist/config"
+	"github.com/sealist/sealist/listd/admin"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run carries out one command line and returns the exit status.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	return admin.Report(errOut, "listmaster", root.ExecuteContext(ctx))
+}
+
+// globals are the flags that every command has.
+type globals struct {
+	config  string
+	json    bool
+	verbose bool
+}
+
+// defaultConfig is where the configuration lies unless something else is said.
+const defaultConfig = "/etc/sealist/sealist.yaml"
+
+// newRoot puts the commands together.
+func newRoot() *cobra.Command {
+	g := &globals{}
+	root := group("listmaster", "make lists, change members, ask why",
+		listCommand(g), memberCommand(g), keyCommand(g), certCommand(g), directoryCommand(g),
+		queueCommand(g), messageCommand(g), auditCommand(g),
+		group("config", "explain the configuration", &cobra.Command{
+			Use: "reference", Short: "explain every key", Args: cobra.NoArgs,
+			RunE: func(c *cobra.Command, _ []string) error {
+				_, err := io.WriteString(c.OutOrStdout(), config.Reference())
+				return err
+			},
+		}),
+	)
+	root.SilenceErrors, root.SilenceUsage = true, true
+	path := os.Getenv("SEALIST_CONFIG")
+	if path == "" {
+		path = defaultConfig
+	}
+	root.PersistentFlags().StringVar(&g.config, "config", path, "configuration file; also the environment variable SEALIST_CONFIG")
+	root.PersistentFlags().BoolVar(&g.json, "json", false, "answer in JSON")
+	root.PersistentFlags().BoolVar(&g.verbose, "verbose", false, "show on standard error what is being done")
+	root.CompletionOptions.DisableDefaultCmd = true
+	usageErrors(root)
+	return root
+}
+
+// group is a command that only holds others.
+func group(name, short string, below ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(below...)
+	return c
+}
+
+// usageErrors makes what is wrong with a command line an error of its own kind,
+// for this command and those below it.
+func usageErrors(c *cobra.Command) {
+	hint := "see `" + c.CommandPath() + " --help`"
+	wrong := func(err error) error {
+		return &admin.Error{Kind: admin.Usage, What: err.Error(), Hint: hint, Err: err}
+	}
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrong(err) })
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return wrong(err)
+			}
+			return nil
+		}
+	}
+	for _, below := range c.Commands() {
+		usageErrors(below)
+	}
+}

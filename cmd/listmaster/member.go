@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealist/sealist/listd/admin"
+)
+
+func memberCommand(g *globals) *cobra.Command {
+	return group("member", "change and look at who is on a list", memberAdd(g), memberDel(g), memberLs(g), memberImport(g))
+}
+
+func memberAdd(g *globals) *cobra.Command {
+	var role string
+	c := &cobra.Command{Use: "add LIST ADDRESS…", Short: "put people on a list: all of them or none", Args: cobra.MinimumNArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			return withSession(c, g, func(ctx context.Context, s *session) error {
+				change, err := s.AddMembers(ctx, args[0], role, args[1:])
+				return printChange(c, g, err, change, "added to", "there already")
+			})
+		}}
+	roleFlag(c, &role)
+	return c
+}
+
+func memberDel(g *globals) *cobra.Command {
+	var role string
+	c := &cobra.Command{Use: "del LIST ADDRESS…", Short: "take people off a list: all of them or none", Args: cobra.MinimumNArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			return withSession(c, g, func(ctx context.Context, s *session) error {
+				change, err := s.RemoveMembers(ctx, args[0], role, args[1:])
+				return printChange(c, g, err, change, "removed from", "gone already")
+			})
+		}}
+	roleFlag(c, &role)
+	return c
+}
+
+func memberImport(g *globals) *cobra.Command {
+	var role string
+	c := &cobra.Command{
+		Use:   "import LIST [FILE]",
+		Short: "put the people of a file on a list: all of them or none",
+		Long: "Reads FILE, or standard input: one address a line, or CSV with an address in one of\n" +
+			"the fields and, if there is one, a name beside it. Empty lines, lines that begin\n" +
+			"with # and a heading are passed over. If any line is wrong, all wrong lines are\n" +
+			"reported and nobody is added.",
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(c *cobra.Command, args []string) error {
+			file := c.InOrStdin()
+			if name := optional(args[1:]); name != "" && name != "-" {
+				f, err := os.Open(name)
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				file = f
+			}
+			return withSession(c, g, func(ctx context.Context, s *session) error {
+				change, err := s.ImportMembers(ctx, args[0], role, file)
+				return printChange(c, g, err, change, "added to", "there already")
+			})
+		},
+	}
+	roleFlag(c, &role)
+	return c
+}
+
+func memberLs(g *globals) *cobra.Command {
+	var role string
+	c := &cobra.Command{Use: "ls LIST", Short: "show who is on a list", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return withSession(c, g, func(ctx context.Context, s *session) error {
+				members, err := s.Members(ctx, args[0], role)
+				if err != nil || g.json {
+					return orJSON(c, err, append(members[:0:0], members...))
+				}
+				var rows [][]string
+				for _, m := range members {
+					state := "receives"
+					if m.Suspended {
+						state = "suspended"
+					}
+					rows = append(rows, []string{m.Address.String(), string(m.Role), state, date(m.Added), m.Name})
+				}
+				return table(c.OutOrStdout(), []string{"ADDRESS", "ROLE", "STATE", "SINCE", "NAME"}, rows)
+			})
+		}}
+	c.Flags().StringVar(&role, "role", "", "only those who are member, owner or editor")
+	return c
+}
+
+func roleFlag(c *cobra.Command, role *string) {
+	c.Flags().StringVar(role, "role", "member", "member, owner or editor")
+}
+
+// printChange tells what a change came to.
+func printChange(c *cobra.Command, g *globals, err error, change admin.Change, done, rest string) error {
+	if err != nil || g.json {
+		return orJSON(c, err, change)
+	}
+	return sentence(c.OutOrStdout(), change, done, rest)
+}
+
+func sentence(out io.Writer, change admin.Change, done, rest string) error {
+	_, err := fmt.Fprintf(out, "%s %s %s", count(change.Changed, string(change.Role)), done, change.List)
+	if n := change.Given - change.Changed; n > 0 && err == nil {
+		_, err = fmt.Fprintf(out, ", %d %s", n, rest)
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(out)
+	}
+	return err
+}
