@@ -82,9 +82,10 @@ type conn struct {
 	unanswered int
 	broken     error // every Read's answer from then on
 
-	receiving bool // a message, since:
-	since     time.Time
-	received  int64 // octets since then
+	receiving  bool // a message, since:
+	since      time.Time
+	received   int64 // octets since then
+	discarding bool  // the rest of it is thrown away: it needs no answer and no memory
 
 	dots   dotWatch
 	lostCR bool // go-smtp has lost or will lose a CR
@@ -171,7 +172,7 @@ func (c *conn) afterRead(b []byte, err error) (int, error) {
 	if c.dots.lostCR(b) {
 		c.lostCR = true
 	}
-	if c.unanswered > maxUnanswered {
+	if c.unanswered > maxUnanswered && !c.discarding {
 		c.broken = io.EOF
 		return 0, smtp.ErrTooLongLine
 	}
@@ -212,14 +213,14 @@ func (c *conn) begin() {
 func (c *conn) discard() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.unanswered = -int(min(c.s.c.MaxMessageBytes, 1<<30)) * 4
+	c.discarding = true
 }
 
 // end says that commands follow.
 func (c *conn) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.receiving, c.unanswered = false, 0
+	c.receiving, c.discarding, c.unanswered = false, false, 0
 }
 
 // takeLostCR tells, once a message, whether it had a CR that go-smtp lost.
