@@ -27,8 +27,8 @@ import (
 func TestNothingThatArrivedEncryptedIsFoundInClear(t *testing.T) {
 	ca := smimetest.NewCA("Corp")
 	openssl := peer.NewOpenSSL(t)
-	anna, stranger := ca.Issue("anna@corp.example", smimetest.FreshKey), ca.Issue("stranger@corp.example", smimetest.FreshKey)
-	board := ca.Issue(boardList, smimetest.FreshKey)
+	anna, stranger := person(ca, "anna@corp.example"), person(ca, "stranger@corp.example")
+	board := person(ca, boardList)
 
 	reached, release := make(chan struct{}), make(chan struct{})
 	once := make(chan struct{}, 1)

@@ -29,7 +29,7 @@ type harbour struct {
 func newHarbour(t *testing.T, more ...string) *harbour {
 	t.Helper()
 	h := &harbour{sink: peer.StartSink(t, peer.SinkOptions{}), in: peer.Loopback(peer.Port(t)), ca: smimetest.NewCA("Corp")}
-	h.anna, h.board = h.ca.Issue("anna@corp.example", smimetest.FreshKey), h.ca.Issue(boardList, smimetest.FreshKey)
+	h.anna, h.board = person(h.ca, "anna@corp.example"), person(h.ca, boardList)
 	h.installation = install(t, settings{listen: "smtp://" + h.in, relay: "smtp://" + h.sink.Addr, anchor: h.ca.PEM(),
 		more: append(withoutDirectory(), more...)}, buildPlain)
 	h.writeCertificate(h.anna)

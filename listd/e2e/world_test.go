@@ -34,6 +34,11 @@ func credential(id *smimetest.Identity) peer.Credential {
 	return c
 }
 
+// person issues a certificate for a key that nobody else has.
+func person(ca *smimetest.CA, address string) *smimetest.Identity {
+	return ca.Issue(address, smimetest.RSA(2048), smimetest.FreshKey)
+}
+
 // expired is the validity of a certificate that ended yesterday.
 func expired() smimetest.Option {
 	return smimetest.Validity(time.Now().AddDate(-1, 0, 0), time.Now().AddDate(0, 0, -1))

@@ -81,13 +81,21 @@ func (g *GPGSM) Import(c Credential) error {
 	return err
 }
 
-// Decrypt opens an enveloped message and returns what was encrypted.
+// Decrypt opens an enveloped message and returns what was encrypted. Its verdict is the status line DECRYPTION_OKAY, as
+// for gpgme: the exit status is 2 if the message is encrypted to another certificate too, which gpgsm does not know.
 func (g *GPGSM) Decrypt(message []byte) ([]byte, error) {
 	der, err := Body(message)
 	if err != nil {
 		return nil, err
 	}
-	return g.run([]byte(gpgsmPassphrase+"\n"), "--passphrase-fd", "0", "--decrypt", write(g.tb, Folder(g.tb), "in", der))
+	dir := Folder(g.tb)
+	out := filepath.Join(dir, "out")
+	status, err := g.run([]byte(gpgsmPassphrase+"\n"), "--passphrase-fd", "0", "--status-fd", "1", "--output", out,
+		"--decrypt", write(g.tb, dir, "in", der))
+	if !bytes.Contains(status, []byte("[GNUPG:] DECRYPTION_OKAY")) {
+		return nil, fmt.Errorf("gpgsm does not decrypt: %s: %w", status, err)
+	}
+	return os.ReadFile(out)
 }
 
 // Verify checks a multipart/signed or opaque signed message and returns the signed octets.
