@@ -13,7 +13,7 @@ import (
 //
 // An existing database is changed only while no server works on it: the same
 // lock that a server holds is taken for the time of the migration.
-func (s *Store) migrate(ctx context.Context) error {
+func (s *Store) migrate(ctx context.Context, busy time.Duration) error {
 	fsys, err := s.dialect.migrations()
 	if err != nil {
 		return err
@@ -23,7 +23,8 @@ func (s *Store) migrate(ctx context.Context) error {
 		return err
 	}
 	// Whoever comes second while a new database is being made waits for the first.
-	for wait := time.Millisecond; ; wait *= 2 {
+	deadline := time.Now().Add(busy)
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		ready, err := s.schemaReady(ctx, p)
 		if ready || err != nil {
 			return err
@@ -36,7 +37,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		if !errors.Is(err, ErrServerRunning) {
 			return err
 		}
-		if wait > 2*time.Second {
+		if time.Now().After(deadline) {
 			return fmt.Errorf("%w: it is older than this program, and a server is using it; stop the server, start the new one", ErrSchema)
 		}
 		select {

@@ -140,7 +140,7 @@ func (s *Store) open(ctx context.Context, busy time.Duration) error {
 	if err := s.writer.PingContext(ctx); err != nil {
 		return s.dialect.explain(err, s.path)
 	}
-	if err := s.migrate(ctx); err != nil {
+	if err := s.migrate(ctx, busy); err != nil {
 		return err
 	}
 	s.hot, err = s.prepareHot(ctx)
