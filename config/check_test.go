@@ -104,6 +104,7 @@ func TestGoodValues(t *testing.T) {
 		"directories: [{ name: a, preset: openldap, urls: [ldap://ldap.example.org], starttls: true, base_dn: o=x }]",
 		"directories: [{ name: a, preset: openldap, urls: [ldap://ldap.example.org], insecure: true, base_dn: o=x }]",
 		"resolver: { order: [files] }",
+		"directories: [{ name: a, preset: openldap, urls: ['ldapi://%2Frun%2Fslapd', 'ldapi:///run/slapd'], base_dn: o=x }]",
 	} {
 		put(t, folder, "sealist.yaml", []byte(text+"\n"), 0o600)
 		if _, _, err := config.Load(filepath.Join(folder, "sealist.yaml")); err != nil {
@@ -191,6 +192,8 @@ func TestBadValues(t *testing.T) {
 		{"directories: [{ name: a, preset: openldap, urls: ['ldaps://h/o=x?mail'], base_dn: o=x }]", "directories[0].urls[0]", "parameters"},
 		{"directories: [{ name: a, preset: openldap, urls: ['http://h'], base_dn: o=x }]", "directories[0].urls[0]", "neither ldaps"},
 		{"directories: [{ name: a, preset: openldap, urls: ['ldaps://'], base_dn: o=x }]", "directories[0].urls[0]", "names no host"},
+		{"directories: [{ name: a, preset: openldap, urls: ['ldapi://run/slapd'], base_dn: o=x }]", "directories[0].urls[0]", "names no socket"},
+		{"directories: [{ name: a, preset: openldap, urls: ['ldapi:///run/slapd'], starttls: true, base_dn: o=x }]", "directories[0].urls[0]", "no STARTTLS"},
 		{"directories: [{ name: 'A b', preset: openldap, urls: [ldapi:///x], base_dn: o=x }]", "directories[0].name", "no name"},
 		{"directories: [{ name: a, preset: openldap, urls: ['ldap://10.0.0.1'], base_dn: o=x }]", "directories[0].urls[0]", "whoever sits between"},
 		{"resolver: { order: [files, files] }", "resolver.order[1]", "twice"},

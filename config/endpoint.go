@@ -78,6 +78,15 @@ func onThisMachine(host string) bool {
 // that what goes over it can be read and changed on the way.
 func checkLDAPURL(text string, startTLS bool) (plain bool, what, remedy string) {
 	const form = "write ldaps://host, ldap://host or ldapi:///path/of/socket"
+	if socket, found := strings.CutPrefix(text, "ldapi://"); found {
+		switch path, err := url.PathUnescape(socket); { // ldapi://%2Fpath is the form of OpenLDAP's tools
+		case err != nil || !strings.HasPrefix(path, "/") || strings.Contains(socket, "?"):
+			return false, fmt.Sprintf("%q names no socket", text), form
+		case startTLS:
+			return false, fmt.Sprintf("%q is a socket, on which there is no STARTTLS", text), "take starttls out"
+		}
+		return false, "", ""
+	}
 	u, err := url.Parse(text)
 	if err != nil {
 		return false, fmt.Sprintf("%q is no address", redactURL(text)), form
@@ -88,11 +97,6 @@ func checkLDAPURL(text string, startTLS bool) (plain bool, what, remedy string) 
 		return false, fmt.Sprintf("%q has a user in it", shown), "use bind_dn and bind_password_file"
 	case u.RawQuery != "" || u.Fragment != "":
 		return false, fmt.Sprintf("%q has parameters", shown), "put them into base_dn, filter and attributes"
-	case u.Scheme == "ldapi":
-		if startTLS {
-			return false, fmt.Sprintf("%q is a socket, on which there is no STARTTLS", shown), "take starttls out"
-		}
-		return false, "", ""
 	case u.Scheme != "ldap" && u.Scheme != "ldaps":
 		return false, fmt.Sprintf("%q begins with neither ldaps, ldap nor ldapi", shown), form
 	case u.Hostname() == "":
