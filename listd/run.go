@@ -37,7 +37,7 @@ func (s *Sealist) Run(ctx context.Context) error {
 	if err := s.Store.LockServer(); err != nil {
 		return err
 	}
-	if err := s.Store.ReleaseAllLeases(ctx); err != nil {
+	if err := errors.Join(s.Store.ReleaseAllLeases(ctx), s.Store.RetryPostponed(ctx)); err != nil {
 		return fmt.Errorf("taking up what an earlier run left: %w", err)
 	}
 	if n, err := s.Store.Purge(ctx, s.o.Clock().Add(-keepFinished)); err != nil {

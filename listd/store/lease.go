@@ -18,3 +18,12 @@ func (s *Store) RenewLeases(ctx context.Context, owner string, until time.Time) 
 		return nil
 	})
 }
+
+// RetryPostponed makes every accepted item due now that was postponed: what it
+// waited for, as the key password, may be there after a restart.
+func (s *Store) RetryPostponed(ctx context.Context) error {
+	return s.write(ctx, "retry postponed items", func(h handle) error {
+		_, err := h.exec(ctx, `UPDATE item SET due = ? WHERE state = ? AND due > ? AND owner = ''`, s.now(), ItemAccepted, s.now())
+		return err
+	})
+}
