@@ -49,19 +49,20 @@ func (s *Store) Decide(ctx context.Context, d Decided) error {
 		}
 		now := s.now()
 		// What the flow takes up again is due now, unless its worker holds it.
-		due, owner := `NULL`, `''`
+		due, owner, upto := `NULL`, `''`, `upto`
 		switch d.State {
 		case ItemAccepted:
 			due = `?`
 		case ItemDistributing:
 			due, owner = `CASE WHEN owner = '' THEN ? ELSE due END`, `owner`
+			upto = `(SELECT coalesce(max(id), 0) FROM member)`
 		}
 		args := []any{d.State, d.Reason, d.Detail, d.Method, d.Author.String(), d.MessageID, boolean(d.Encrypted), now}
 		if due != `NULL` {
 			args = append(args, now)
 		}
 		_, err := h.exec(ctx, `UPDATE item SET state = ?, reason = ?, detail = ?, method = ?, author = ?, message_id = ?, encrypted = ?,
-			updated = ?, claims = 0, due = `+due+`, owner = `+owner+` WHERE id = ?`, append(args, id)...)
+			updated = ?, claims = 0, due = `+due+`, owner = `+owner+`, upto = `+upto+` WHERE id = ?`, append(args, id)...)
 		if err != nil {
 			return err
 		}
@@ -91,8 +92,10 @@ func cancelCopies(ctx context.Context, h handle, item int64, reason string, now 
 	return err
 }
 
-// Expand writes the delivery rows of the next chunk of members who are not
-// suspended, in the order they joined, together with how far it came. It is
+// Expand writes the delivery rows of the next chunk of those who were members at
+// the decision and are, unsuspended, now, in the order they joined, together
+// with how far it came. Somebody who leaves and comes back in the meantime
+// joined after the decision: nobody gets two rows. It is
 // called until done; each call is one transaction, so that the first copies
 // leave while a large list is still being expanded. With done the item's lease
 // ends; a list without members is then done itself.
@@ -100,10 +103,10 @@ func cancelCopies(ctx context.Context, h handle, item int64, reason string, now 
 func (s *Store) Expand(ctx context.Context, id string, chunk int) (rows int, done bool, err error) {
 	err = s.write(ctx, "expand item "+id, func(h handle) error {
 		number, now := itemNumber(id), s.now()
-		var on, walked, bound int64
+		var on, walked, upto, bound int64
 		var state ItemState
-		if err := h.row(ctx, `SELECT list, state, walked, expanded FROM item WHERE id = ?`+h.dialect.forUpdate, number).
-			Scan(&on, &state, &walked, &done); err != nil {
+		if err := h.row(ctx, `SELECT list, state, walked, upto, expanded FROM item WHERE id = ?`+h.dialect.forUpdate, number).
+			Scan(&on, &state, &walked, &upto, &done); err != nil {
 			return err
 		}
 		switch {
@@ -112,15 +115,15 @@ func (s *Store) Expand(ctx context.Context, id string, chunk int) (rows int, don
 		case state != ItemDistributing:
 			return fmt.Errorf("it is %s: %w", state, ErrState)
 		}
-		const chosen = ` FROM member WHERE list = ? AND role = ? AND suspended = 0 AND id > ?`
+		const chosen = ` FROM member WHERE list = ? AND role = ? AND suspended = 0 AND id > ? AND id <= ?`
 		var n int
 		if err := h.row(ctx, `SELECT count(*), coalesce(max(id), 0) FROM (SELECT id`+chosen+` ORDER BY id LIMIT ?) AS chunk`,
-			on, list.RoleMember, walked, chunk).Scan(&n, &bound); err != nil {
+			on, list.RoleMember, walked, upto, chunk).Scan(&n, &bound); err != nil {
 			return err
 		}
 		if n > 0 {
 			written, err := h.exec(ctx, `INSERT INTO delivery (item, list, kind, address, state, due, created, updated)
-				SELECT ?, list, ?, address, ?, ?, ?, ?`+chosen+` AND id <= ? ORDER BY id`,
+				SELECT ?, list, ?, address, ?, ?, ?, ?`+chosen+` ORDER BY id`,
 				number, KindCopy, DeliveryQueued, now, now, now, on, list.RoleMember, walked, bound)
 			if err != nil {
 				return err

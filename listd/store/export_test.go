@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // Exec lets tests make the database misbehave.
 func (s *Store) Exec(ctx context.Context, query string, args ...any) error {
@@ -11,6 +14,16 @@ func (s *Store) Exec(ctx context.Context, query string, args ...any) error {
 // Number reads one number.
 func (s *Store) Number(ctx context.Context, query string, args ...any) (n int, err error) {
 	return n, s.reader.QueryRowContext(ctx, query, args...).Scan(&n)
+}
+
+// Plan is how the database would run a query.
+func (s *Store) Plan(ctx context.Context, query string) (string, error) {
+	rows, err := s.reader.QueryContext(ctx, `EXPLAIN QUERY PLAN `+query)
+	lines, err := collect(rows, err, func(row scanner) (line string, err error) {
+		var a, b, c int
+		return line, row.Scan(&a, &b, &c, &line)
+	})
+	return strings.Join(lines, "\n"), err
 }
 
 // ItemName and ItemNumber are the two directions of an item's ID.

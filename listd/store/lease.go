@@ -7,11 +7,12 @@ import (
 
 // RenewLeases moves the end of everything that owner has leased, items and
 // deliveries, to until. A server calls it well before its leases end, so that
-// what it still works on is not given to another.
+// what it still works on is not given to another. A lease that has ended is not
+// renewed: only rows that are not due are looked at, however long the queue is.
 func (s *Store) RenewLeases(ctx context.Context, owner string, until time.Time) error {
 	return s.write(ctx, "renew the leases of "+owner, func(h handle) error {
 		for _, table := range []string{"item", "delivery"} {
-			if _, err := h.exec(ctx, `UPDATE `+table+` SET due = ? WHERE owner = ? AND due IS NOT NULL`, micros(until), owner); err != nil {
+			if _, err := h.exec(ctx, `UPDATE `+table+` SET due = ? WHERE owner = ? AND due > ?`, micros(until), owner, s.now()); err != nil {
 				return err
 			}
 		}

@@ -81,6 +81,7 @@ CREATE TABLE item (
   claims       INTEGER NOT NULL DEFAULT 0,  -- since the last outcome
   attempts     INTEGER NOT NULL DEFAULT 0,  -- postponements
   walked       INTEGER NOT NULL DEFAULT 0,  -- expansion: the last member.id that has its row
+  upto         INTEGER NOT NULL DEFAULT 0,  -- expansion: the last member.id at the decision
   expanded     INTEGER NOT NULL DEFAULT 0,  -- expansion is complete
   copies       INTEGER NOT NULL DEFAULT 0,  -- delivery rows of kind copy
   unfinished   INTEGER NOT NULL DEFAULT 0,  -- of these, without an end
