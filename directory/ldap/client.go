@@ -83,6 +83,9 @@ func bareName(name string) string {
 // Search asks the servers in order until one gives a complete answer. Its error is an outage, and never says that there
 // is no such entry; it is an Errors.
 func (c *Client) Search(ctx context.Context, r Request) (Reply, error) {
+	if _, err := ldap.CompileFilter(r.Filter); err != nil { // our fault: no server must be thought down for it
+		return Reply{}, Errors{{Server: "filter " + r.Filter, Stage: StageSearch, Code: ldap.LDAPResultFilterError, Err: err}}
+	}
 	request := c.searchRequest(r)
 	var errs Errors
 	for _, s := range c.servers {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sealist/sealist/directory"
 )
@@ -73,7 +74,7 @@ func (d *Directory) keys(addresses []string, answers []directory.Answer) []strin
 		key := directory.Normalise(address)
 		_, _, ok := directory.Split(key)
 		switch {
-		case !ok || len(key) > maxAddress: // nobody has it
+		case !ok || len(key) > maxAddress || !utf8.ValidString(key): // nobody has it
 			answers[i] = directory.Answer{Address: address, Err: directory.ErrNotFound}
 		case !directory.Serves(d.o.Domains, key):
 			answers[i] = directory.Answer{Address: address, Err: directory.ErrNotSource}

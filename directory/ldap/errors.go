@@ -103,7 +103,7 @@ func (e *Error) divisible() bool {
 	}
 	switch e.Code {
 	case ldap.LDAPResultProtocolError, ldap.LDAPResultInappropriateMatching, ldap.LDAPResultInvalidAttributeSyntax,
-		ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultResultsTooLarge, ldap.LDAPResultOther:
+		ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultResultsTooLarge, ldap.LDAPResultOther, ldap.LDAPResultFilterError:
 		return e.Stage == StageSearch
 	}
 	return false
