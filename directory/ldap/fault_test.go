@@ -19,6 +19,8 @@ import (
 	"github.com/sealist/sealist/smime/smimetest"
 )
 
+var loopback = []net.IP{net.IPv4(127, 0, 0, 1)}
+
 const alice = "alice@corp.example"
 
 // anyone is a value of a certificate's shape.
@@ -196,7 +198,7 @@ func TestStartTLSNeverGoesOnInClear(t *testing.T) {
 func serverCertificate(t *testing.T, ca *smimetest.CA) tls.Certificate {
 	t.Helper()
 	id := ca.Issue("ldap", smimetest.ECP256, smimetest.NoSAN, smimetest.ExtKeyUsage(x509.ExtKeyUsageServerAuth),
-		smimetest.KeyUsage(x509.KeyUsageDigitalSignature), func(t *smimetest.Template) { t.X509.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)} })
+		smimetest.KeyUsage(x509.KeyUsageDigitalSignature), func(t *smimetest.Template) { t.X509.IPAddresses = loopback })
 	return tls.Certificate{Certificate: [][]byte{id.Certificate.Raw}, PrivateKey: id.Private}
 }
 
