@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealist/sealist/smime"
 	"github.com/sealist/sealist/smime/cms"
@@ -449,4 +451,88 @@ func cutCiphertext(der []byte) []byte {
 	c := n.at(1, 0, -1, -1)
 	c.value = c.value[:len(c.value)-16]
 	return n.der()
+}
+
+// TestBound: a certificate without any address counts only where somebody bound it to the From address.
+func TestBound(t *testing.T) {
+	w := theWorld()
+	open := func(id *smimetest.Identity) *smime.Message {
+		e, err := entity.Parse(w.mail(id.Sign(smimetest.Text("x"))), entity.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return smime.Open(e, smime.Options{})
+	}
+	claim := smime.Claim{Received: time.Now(), Bound: func(c *x509.Certificate, address string) bool {
+		return c.Equal(w.noAddress.Certificate) && address == w.alice.Address
+	}}
+	if a := smime.Authenticate(open(w.noAddress), w.policy, claim); !a.Authenticated {
+		t.Error(a.Reason)
+	}
+	claim.Bound = func(*x509.Certificate, string) bool { return false }
+	if a := smime.Authenticate(open(w.noAddress), w.policy, claim); a.Reason != trust.NoAddress {
+		t.Error(a.Reason)
+	}
+	// Binding does not make a certificate out of one that names another.
+	claim.Bound = func(*x509.Certificate, string) bool { return true }
+	if a := smime.Authenticate(open(w.mallory), w.policy, claim); a.Reason != trust.AddressMismatch {
+		t.Error(a.Reason)
+	}
+	if a := smime.Authenticate(open(w.ca.Issue("x", smimetest.NoSAN, smimetest.Validity(time.Now().AddDate(-2, 0, 0), time.Now().AddDate(-1, 0, 0)))), w.policy, claim); a.Reason != trust.Expired {
+		t.Error(a.Reason)
+	}
+}
+
+// TestSigningTime is invariant 4 (f): at most an hour ahead, at most MaxSigningAge old, and never the time of validation.
+func TestSigningTime(t *testing.T) {
+	w := theWorld()
+	received := time.Now()
+	for name, tc := range map[string]struct {
+		signed time.Time
+		max    time.Duration
+		reason trust.Reason
+	}{
+		"now":              {received, 168 * time.Hour, ""},
+		"absent":           {time.Time{}, 168 * time.Hour, ""},
+		"59 minutes ahead": {received.Add(59 * time.Minute), 168 * time.Hour, ""},
+		"61 minutes ahead": {received.Add(61 * time.Minute), 168 * time.Hour, trust.SigningTime},
+		"167 hours old":    {received.Add(-167 * time.Hour), 168 * time.Hour, ""},
+		"169 hours old":    {received.Add(-169 * time.Hour), 168 * time.Hour, trust.SigningTime},
+		"not judged":       {received.Add(-9999 * time.Hour), 0, ""},
+	} {
+		e, err := entity.Parse(w.mail(w.alice.Sign(smimetest.Text("x"), smimetest.SignedAt(tc.signed))), entity.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := smime.Authenticate(smime.Open(e, smime.Options{}), w.policy, smime.Claim{Received: received, MaxSigningAge: tc.max})
+		if a.Reason != tc.reason {
+			t.Errorf("%s: %q, want %q", name, a.Reason, tc.reason)
+		}
+	}
+	// A certificate that expired is not saved by a signing time within its life.
+	old := w.ca.Issue(w.alice.Address, smimetest.Validity(received.AddDate(-1, 0, 0), received.Add(-time.Minute)))
+	_, a := w.read(t, w.mail(old.Sign(smimetest.Text("x"), smimetest.SignedAt(received.Add(-2*time.Minute)))))
+	if a.Reason != trust.Expired {
+		t.Errorf("expired certificate: %q", a.Reason)
+	}
+}
+
+// TestWeakBesideStrong: a refused digest is passed over where another signature remains, and is the reason where none does.
+func TestWeakBesideStrong(t *testing.T) {
+	w := theWorld()
+	text := smimetest.Text("x")
+	opaque := w.alice.SignDER(text.Octets(), smimetest.OpaqueForm)
+	md5 := readDER(opaque)
+	info := signerInfos(md5).at(0)
+	info.children = append(info.children[:3], info.children[4:]...) // without signed attributes
+	info.children[2] = sequence(oidNode(1, 2, 840, 113549, 2, 5), &node{tag: []byte{5}})
+	message := func(der []byte) []byte { return w.mail(smimetest.CMS(der, "", "smime.p7m")) }
+	if _, a := w.read(t, message(md5.der())); a.Reason != trust.WeakAlgorithm {
+		t.Errorf("MD5 alone: %q", a.Reason)
+	}
+	both := readDER(opaque)
+	signerInfos(both).children = append(signerInfos(both).children, info)
+	if _, a := w.read(t, message(both.der())); !a.Authenticated {
+		t.Errorf("MD5 beside SHA-256: %q", a.Reason)
+	}
 }

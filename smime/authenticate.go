@@ -22,6 +22,9 @@ type Claim struct {
 	Received time.Time
 	// MaxSigningAge is how old a signingTime may be; 0 means that signing times are not judged at all.
 	MaxSigningAge time.Duration
+	// Bound tells whether a certificate that names no address at all is pinned to this one or bound to it by a directory entry; nil
+	// means that none is.
+	Bound func(cert *x509.Certificate, address string) bool
 	// Rcpt are the addresses that stand for the list. Interim: they are compared with a protected To or Cc, and protected header
 	// fields are not read yet, so this has no effect.
 	Rcpt []string
@@ -57,11 +60,10 @@ type Authentication struct {
 //   - no SignerInfo of a supported algorithm in it may fail. Unsupported ones are passed over (RFC 5652 section 5.1), and so are those
 //     whose algorithm policy calls weak, as long as another one remains;
 //   - a SignerInfo names the author only if no encryption is beneath it (RFC 8551 section 3.7);
-//   - there is one From field with one address, and the signer's certificate names it;
+//   - there is one From field with one address, and the signer's certificate names it, or names none and is bound to it ([Claim.Bound]);
 //   - the certificate is good for signing at receipt, and the signing time plausible.
 //
-// Interim: header protection, revocation, and certificates without any address that are bound elsewhere come later; such
-// certificates give no_address.
+// Interim: header protection and revocation come later.
 func Authenticate(m *Message, j Judge, c Claim) Authentication {
 	a := Authentication{FromSource: FromOuter}
 	a.From, a.Author = from(m.Outer.Header())
@@ -169,9 +171,15 @@ func author(candidates []*Signer, address string, c Claim) (*Signer, trust.Reaso
 	for _, s := range candidates {
 		switch {
 		case len(trust.Addresses(s.Certificate)) == 0:
-			miss(0, trust.NoAddress)
+			if c.Bound == nil || !c.Bound(s.Certificate, address) {
+				miss(0, trust.NoAddress)
+				continue
+			}
 		case !trust.Names(s.Certificate, address):
 			miss(0, trust.AddressMismatch)
+			continue
+		}
+		switch {
 		case !s.Verdict.OK():
 			miss(1, s.Verdict.Reason)
 		case !timely(s.SigningTime, c):

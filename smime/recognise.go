@@ -92,7 +92,7 @@ func unarmoured(octets []byte) []byte {
 		body, _, _ = bytes.Cut(body, []byte("-----END "))
 		text = body
 	}
-	if text[0] != 'M' { // 0x30, the SEQUENCE every CMS object is, begins with M in base64
+	if len(text) == 0 || text[0] != 'M' { // 0x30, the SEQUENCE every CMS object is, begins with M in base64
 		return octets
 	}
 	if der, err := entity.DecodeBase64(text); err == nil && len(der) > 0 && der[0] == 0x30 {
