@@ -69,16 +69,23 @@ func newRoot() *cobra.Command {
 // for this command and those below it.
 func usageErrors(c *cobra.Command) {
 	hint := "see `" + c.CommandPath() + " --help`"
-	wrong := func(err error) error {
+	wrong := func(err error, hint string) error {
 		return &admin.Error{Kind: admin.Usage, What: err.Error(), Hint: hint, Err: err}
 	}
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrong(err) })
+	c.SuggestionsMinimumDistance = 2 // cobra's own default, which it sets only for the root's legacy check
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrong(err, hint) })
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return wrong(err)
+			err := check(c, args)
+			if err == nil {
+				return nil
 			}
-			return nil
+			if len(args) > 0 && c.HasSubCommands() {
+				if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+					return wrong(err, "did you mean `"+c.CommandPath()+" "+near[0]+"`?")
+				}
+			}
+			return wrong(err, hint)
 		}
 	}
 	for _, below := range c.Commands() {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +23,8 @@ func versionCommand(g *globals) *cobra.Command {
 		if g.json {
 			return admin.WriteJSON(c.OutOrStdout(), v)
 		}
-		_, err := fmt.Fprintf(c.OutOrStdout(), "listd %s %s %s\n", v.Version, v.Revision, v.Go)
+		words := slices.DeleteFunc([]string{"listd", v.Version, v.Revision, v.Go}, func(w string) bool { return w == "" })
+		_, err := fmt.Fprintln(c.OutOrStdout(), strings.Join(words, " "))
 		return err
 	}}
 }

@@ -16,7 +16,7 @@ func auditCommand(g *globals) *cobra.Command {
 		return withSession(c, g, func(ctx context.Context, s *session) error {
 			entries, err := s.AuditEntries(ctx, listName, limit)
 			if err != nil || g.json {
-				return orJSON(c, err, append(entries[:0:0], entries...))
+				return orJSON(c, err, entries)
 			}
 			var rows [][]string
 			for _, e := range entries {

@@ -94,7 +94,7 @@ func printList(out io.Writer, l admin.ListDetails) error {
 		[2]string{"description", l.Description},
 		[2]string{"send", l.Send},
 		[2]string{"state", string(l.State)},
-		[2]string{"members", fmt.Sprintf("%d, and %s, %s", l.Members["member"], count(l.Members["owner"], "owner"), count(l.Members["editor"], "editor"))},
+		[2]string{"people", strings.Join([]string{count(l.Members["member"], "member"), count(l.Members["owner"], "owner"), count(l.Members["editor"], "editor")}, ", ")},
 		[2]string{"waiting", waiting(l)},
 		[2]string{"created", moment(l.Created)},
 	)

@@ -78,7 +78,7 @@ func memberLs(g *globals) *cobra.Command {
 			return withSession(c, g, func(ctx context.Context, s *session) error {
 				members, err := s.Members(ctx, args[0], role)
 				if err != nil || g.json {
-					return orJSON(c, err, append(members[:0:0], members...))
+					return orJSON(c, err, members)
 				}
 				var rows [][]string
 				for _, m := range members {

@@ -68,6 +68,14 @@ func New(p Parts) *Admin {
 	return &Admin{Parts: p}
 }
 
+// some makes an empty slice of none, so that JSON has [] and not null.
+func some[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
 // list finds a list by what a person wrote.
 func (a *Admin) list(ctx context.Context, text string) (list.List, error) {
 	address, err := parseListAddress(text)
@@ -117,5 +125,5 @@ func (a *Admin) AuditEntries(ctx context.Context, listText string, limit int) ([
 	if limit > 0 && len(entries) > limit {
 		entries = entries[len(entries)-limit:]
 	}
-	return entries, nil
+	return some(entries), nil
 }

@@ -177,5 +177,5 @@ func (a *Admin) Members(ctx context.Context, listText, roleText string) ([]list.
 	if err != nil {
 		return nil, Explain(err)
 	}
-	return members, nil
+	return some(members), nil
 }

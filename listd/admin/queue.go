@@ -90,6 +90,7 @@ func (a *Admin) QueueItem(ctx context.Context, id, state string) (QueueDetails, 
 	if d.Deliveries, err = a.Store.Deliveries(ctx, filter); err != nil {
 		return d, Explain(err)
 	}
+	d.Deliveries = some(d.Deliveries)
 	return d, nil
 }
 
