@@ -326,10 +326,17 @@ func (e element) chunks(f func([]byte)) {
 	}
 }
 
-// oid returns the value of an OBJECT IDENTIFIER.
+// oid returns the value of an OBJECT IDENTIFIER of at most maxOID octets.
 func (e element) oid() oid {
+	if e.doc == nil {
+		return ""
+	}
+	if e.bodyEnd-e.body > maxOID {
+		e.doc.malformed("OBJECT IDENTIFIER of %d octets", e.bodyEnd-e.body)
+		return ""
+	}
 	o := oid(e.content())
-	if e.doc != nil && !o.valid() {
+	if !o.valid() {
 		e.doc.malformed("OBJECT IDENTIFIER")
 	}
 	return o

@@ -43,6 +43,8 @@ const (
 	maxIndefinite   = 1 << 16  // elements of indefinite length among them
 	maxCertificate  = 64 << 10 // octets of one certificate
 	maxCertificates = 1 << 20  // octets of all certificates
+	maxCRLs         = 64       // in all layers
+	maxOID          = 128      // octets of an object identifier
 	maxAttributes   = 64 << 10 // octets of the attributes of one SignerInfo
 	hashedContents  = 8        // the content may be hashed as often as this, in all layers
 	maxKeyAttempts  = 32       // signature verifications, in all layers
@@ -58,6 +60,7 @@ type Budget struct {
 	signers  int
 	certs    int
 	certSize int
+	crls     int
 	rcpts    int
 	elements int
 	indef    int
@@ -108,6 +111,8 @@ func (b *Budget) certificate(size int) error {
 	}
 	return spend(&b.certs, b.limits.Certificates, "certificates")
 }
+
+func (b *Budget) crl() error { return spend(&b.crls, maxCRLs, "CRLs") }
 
 func (b *Budget) recipient() error {
 	return spend(&b.rcpts, b.limits.Recipients, "RecipientInfos")

@@ -11,7 +11,7 @@ type oid string
 
 // valid tells whether the octets are whole base-128 numbers without leading zeros.
 func (o oid) valid() bool {
-	if o == "" || o[len(o)-1]&0x80 != 0 || len(o) > 128 {
+	if o == "" || o[len(o)-1]&0x80 != 0 {
 		return false
 	}
 	first := true

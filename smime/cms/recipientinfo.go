@@ -53,6 +53,10 @@ func (e *encrypted) readRecipientInfo(info element) {
 	if info.doc == nil {
 		return
 	}
+	if err := info.doc.budget.recipient(); err != nil {
+		info.doc.fail(err)
+		return
+	}
 	before := len(e.recipients)
 	alone := info.apart()
 	switch info.tag {
@@ -61,10 +65,8 @@ func (e *encrypted) readRecipientInfo(info element) {
 	case explicit | 1:
 		e.readKeyAgreement(alone)
 	default:
-		alone.doc.malformed("RecipientInfo of another kind")
-		if err := info.doc.budget.recipient(); err != nil {
-			info.doc.fail(err)
-		}
+		e.unknown++
+		return
 	}
 	switch {
 	case tooLarge(alone.doc.err):
@@ -73,14 +75,6 @@ func (e *encrypted) readRecipientInfo(info element) {
 		e.recipients = e.recipients[:before]
 		e.unknown++
 	}
-}
-
-func (e *encrypted) add(d *document, r recipient) {
-	if err := d.budget.recipient(); err != nil {
-		d.fail(err)
-		return
-	}
-	e.recipients = append(e.recipients, r)
 }
 
 // readKeyTransport reads a KeyTransRecipientInfo.
@@ -95,7 +89,7 @@ func (e *encrypted) readKeyTransport(info element) {
 	}
 	rcpt.algorithm = r.algorithm("keyEncryptionAlgorithm")
 	rcpt.key = r.take(tagOctetString, "encryptedKey").octets()
-	e.add(info.doc, rcpt)
+	e.recipients = append(e.recipients, rcpt)
 }
 
 // readKeyAgreement reads a KeyAgreeRecipientInfo. Only an ephemeral key in the message itself is
@@ -113,6 +107,7 @@ func (e *encrypted) readKeyAgreement(info element) {
 		}
 	}
 	rcpt.algorithm = r.algorithm("keyEncryptionAlgorithm")
+	n := 0
 	for keys := r.take(tagSequence, "recipientEncryptedKeys").children(); !keys.empty(); {
 		k := keys.take(tagSequence, "RecipientEncryptedKey").children()
 		if k.is(explicit) {
@@ -121,7 +116,13 @@ func (e *encrypted) readKeyAgreement(info element) {
 			rcpt.id = k.take(tagSequence, "recipient identifier").issuerAndSerial()
 		}
 		rcpt.key = k.take(tagOctetString, "encryptedKey").octets()
-		e.add(info.doc, rcpt)
+		if n > 0 { // the first is paid for as RecipientInfo
+			if err := info.doc.budget.recipient(); err != nil {
+				info.doc.fail(err)
+			}
+		}
+		e.recipients = append(e.recipients, rcpt)
+		n++
 	}
 }
 

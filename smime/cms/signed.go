@@ -111,8 +111,14 @@ func (e element) certificate() *x509.Certificate {
 
 func (sd *SignedData) readCRLs(r *reader) {
 	for !r.empty() {
-		if e := r.next(); e.tag == tagSequence {
-			sd.CRLs = append(sd.CRLs, e.raw())
+		e := r.next()
+		if e.tag != tagSequence {
+			continue
 		}
+		if err := r.doc.budget.crl(); err != nil {
+			r.doc.fail(err)
+			return
+		}
+		sd.CRLs = append(sd.CRLs, e.raw())
 	}
 }
