@@ -107,6 +107,7 @@ func TestMistakes(t *testing.T) {
 		{"queue show none", 1, "listmaster: error: there is no post none\nlistmaster: hint: `listmaster queue ls --all` shows those there are\n"},
 		{"directory test", 1, "listmaster: error: no directory is configured\nlistmaster: hint: add one to directories in sealist.yaml; `listd config reference` explains its keys\n"},
 		{"message inspect gone", 1, "listmaster: error: open gone: no such file or directory\n"},
+		{"message inspect - --password x", 2, "listmaster: error: there are more passwords than --p12\nlistmaster: hint: give each --p12 its --password or --password-file, in the same order\n"},
 		{"message inspect - --password x --password-file y", 2, "listmaster: error: there are both --password and --password-file\nlistmaster: hint: give all of them in one of the two ways\n"},
 	} {
 		status, out, errOut := w.try(strings.Fields(c.args)...)

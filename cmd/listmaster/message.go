@@ -21,7 +21,7 @@ const maxMessage = 256 << 20
 
 func messageInspect(g *globals) *cobra.Command {
 	var in admin.Inspection
-	var passwords, passwordFiles []string
+	var p12, passwords, passwordFiles []string
 	c := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "open a message, and tell its layers and whether its author is authenticated",
@@ -32,7 +32,7 @@ func messageInspect(g *globals) *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var err error
-			if in.Passwords, err = allPasswords(passwords, passwordFiles); err != nil {
+			if in.P12, err = readP12(p12, passwords, passwordFiles); err != nil {
 				return err
 			}
 			octets, err := readMessage(c.InOrStdin(), args[0])
@@ -60,13 +60,36 @@ func messageInspect(g *globals) *cobra.Command {
 	f.StringArrayVar(&in.CRLs, "crl", nil, "file with a list of revoked certificates; may be repeated")
 	f.StringArrayVar(&in.Keys, "key", nil, "file with a private key; without a --cert it is tried on every recipient; may be repeated")
 	f.StringArrayVar(&in.Certificates, "cert", nil, "certificate of the --key at the same place")
-	f.StringArrayVar(&in.P12, "p12", nil, "PKCS#12 file with key and certificate; may be repeated")
+	f.StringArrayVar(&p12, "p12", nil, "PKCS#12 file with key and certificate; may be repeated")
 	f.StringArrayVar(&passwords, "password", nil, "password of the --p12 at the same place; others on this machine can see it")
 	f.StringArrayVar(&passwordFiles, "password-file", nil, "file with it")
 	f.StringVar(&in.At, "at", "", "time at which certificates are judged, as 2026-01-31T12:00:00Z; now if not given")
 	f.StringVar(&in.Rcpt, "rcpt", "", "address that stands for the list")
 	f.StringVar(&in.Revocation, "revocation", "known", "off, known or require")
 	return c
+}
+
+// readP12 reads PKCS#12 files, each with the password at the same place; there
+// may be fewer of these.
+func readP12(names, passwords, passwordFiles []string) ([]admin.P12, error) {
+	all, err := allPasswords(passwords, passwordFiles)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) > len(names) {
+		return nil, &admin.Error{Kind: admin.Usage, What: "there are more passwords than --p12", Hint: "give each --p12 its --password or --password-file, in the same order"}
+	}
+	files := make([]admin.P12, len(names))
+	for i, name := range names {
+		files[i].Name = name
+		if files[i].Octets, err = os.ReadFile(name); err != nil {
+			return nil, err
+		}
+		if i < len(all) {
+			files[i].Password = all[i]
+		}
+	}
+	return files, nil
 }
 
 // allPasswords puts those given and those in files in a row: one way or the

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,6 +100,18 @@ func TestListWithKey(t *testing.T) {
 	keys, err := w.Keys(ctx, "")
 	if err != nil || len(keys) != 2 {
 		t.Errorf("%d keys, %v", len(keys), err)
+	}
+}
+
+// Neither the password nor the file shows.
+func TestP12IsNeverShown(t *testing.T) {
+	p := admin.P12{Name: "x.p12", Octets: []byte("hunter2"), Password: []byte("hunter2")}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
+		for _, value := range []any{p, &p, []admin.P12{p}, admin.NewList{Key: &p}, admin.Inspection{P12: []admin.P12{p}}} {
+			if shown := fmt.Sprintf(verb, value); strings.Contains(shown, "hunter2") || strings.Contains(shown, "68756e") || strings.Contains(shown, "104 117") {
+				t.Errorf("%s: %s", verb, shown)
+			}
+		}
 	}
 }
 

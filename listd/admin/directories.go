@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/sealist/sealist/directory/ldap"
-	"github.com/sealist/sealist/listd/store"
 )
 
 // Directory is an LDAP directory that can be tried. *ldap.Directory is one.
@@ -65,13 +64,4 @@ func (a *Admin) directoriesNamed(name string) ([]Directory, error) {
 		return nil, refused("the directories are "+strings.Join(names, ", "), "there is no directory %s", name)
 	}
 	return a.Directories, nil
-}
-
-// Nodes returns what the running servers last wrote about themselves.
-func (a *Admin) Nodes(ctx context.Context) ([]store.NodeRow, error) {
-	nodes, err := a.Store.Nodes(ctx)
-	if err != nil {
-		return nil, Explain(err)
-	}
-	return nodes, nil
 }

@@ -21,9 +21,8 @@ type Inspection struct {
 	CRLs          []string
 	Keys          []string // PEM files of private keys
 	Certificates  []string // of the keys, in the same order; there may be fewer
-	P12           []string
-	Passwords     [][]byte // of the PKCS#12 files, in the same order; there may be fewer
-	At            string   // RFC 3339; empty: now
+	P12           []P12
+	At            string // RFC 3339; empty: now
 	Rcpt          string
 	Revocation    string // off, known, require; empty: known
 }
@@ -95,18 +94,10 @@ func (in Inspection) keys(o *smime.InspectOptions) error {
 			Private     any
 		}{cert, private})
 	}
-	for i, name := range in.P12 {
-		octets, err := readFile(name)
+	for _, p := range in.P12 {
+		bundle, err := keyring.ParsePKCS12(p.Octets, string(p.Password))
 		if err != nil {
-			return err
-		}
-		var password []byte
-		if i < len(in.Passwords) {
-			password = in.Passwords[i]
-		}
-		bundle, err := keyring.ParsePKCS12(octets, string(password))
-		if err != nil {
-			return &Error{Kind: Environment, What: name + ": " + err.Error(), Hint: "look at --password or --password-file", Err: err}
+			return &Error{Kind: Environment, What: p.Name + ": " + err.Error(), Hint: "look at --password or --password-file", Err: err}
 		}
 		o.Keys = append(o.Keys, struct {
 			Certificate *x509.Certificate

@@ -30,7 +30,7 @@ func TestInspect(t *testing.T) {
 		t.Fatal(err)
 	}
 	caFile, cert := write("ca.pem", ca.PEM()), write("bob.pem", bob.CertificatePEM())
-	key, derKey, p12 := write("bob.key", bob.KeyPEM()), write("bob.der", der), write("bob.p12", bob.PKCS12("pw"))
+	key, derKey := write("bob.key", bob.KeyPEM()), write("bob.der", der)
 	locked := write("locked.key", pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte{1}}))
 
 	for name, c := range map[string]struct {
@@ -40,7 +40,7 @@ func TestInspect(t *testing.T) {
 	}{
 		"key":                 {admin.Inspection{CA: []string{caFile}, Keys: []string{key}}, true, "", ""},
 		"key and certificate": {admin.Inspection{CA: []string{caFile}, Keys: []string{derKey}, Certificates: []string{cert}}, true, "", ""},
-		"PKCS#12":             {admin.Inspection{CA: []string{caFile}, P12: []string{p12}, Passwords: [][]byte{[]byte("pw")}}, true, "", ""},
+		"PKCS#12":             {admin.Inspection{CA: []string{caFile}, P12: []admin.P12{{Name: "bob.p12", Octets: bob.PKCS12("pw"), Password: []byte("pw")}}}, true, "", ""},
 		"no anchor":           {admin.Inspection{Keys: []string{key}}, false, "unknown_ca", ""},
 		"expired":             {admin.Inspection{CA: []string{caFile}, Keys: []string{key}, At: "2090-01-01T00:00:00Z"}, false, "expired", ""},
 		"no key":              {admin.Inspection{CA: []string{caFile}}, false, "", "decrypt_failed"},
@@ -62,7 +62,7 @@ func TestInspect(t *testing.T) {
 		{admin.Inspection{Keys: []string{cert}}, admin.Environment, "no private key"},
 		{admin.Inspection{CA: []string{key}}, admin.Environment, "bob.key"},
 		{admin.Inspection{CA: []string{dir + "/gone"}}, admin.Environment, "gone"},
-		{admin.Inspection{P12: []string{p12}}, admin.Environment, "bob.p12"},
+		{admin.Inspection{P12: []admin.P12{{Name: "bob.p12", Octets: bob.PKCS12("pw")}}}, admin.Environment, "bob.p12"},
 	} {
 		_, err := admin.Inspect(message, c.in)
 		wantError(t, err, c.kind, c.what)

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/sealist/sealist/listd/keyring"
@@ -21,6 +22,18 @@ type P12 struct {
 	Octets   []byte
 	Password []byte // never shown
 }
+
+// String names the file and shows nothing of what is in it.
+func (p P12) String() string { return "PKCS#12 file " + p.Name }
+
+// GoString is String.
+func (p P12) GoString() string { return p.String() }
+
+// Format writes String whatever the verb is.
+func (p P12) Format(f fmt.State, _ rune) { fmt.Fprint(f, p.String()) }
+
+// LogValue is String.
+func (p P12) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // KeyDetails is a key pair of a list, without its private half.
 type KeyDetails struct {
