@@ -13,8 +13,9 @@ import (
 
 // maxUnanswered is how many octets a client may send without an answer, or
 // without a message growing by them. It bounds a command line, which go-smtp
-// reads into memory to its end, and pipelined junk.
-const maxUnanswered = 64 << 10
+// reads into memory to its end, pipelined junk, and what comes of a BDAT chunk
+// after it was refused.
+const maxUnanswered = 128 << 10
 
 // listener counts connections and puts a conn around each.
 type listener struct {

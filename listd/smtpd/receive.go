@@ -31,6 +31,7 @@ func (ses *session) read(r io.Reader, announced int64) (octets []byte, free func
 		}
 		return nil
 	}
+	octets = []byte{}
 	var wrong error // what is wrong with the message, told at its end
 	var check octetCheck
 	buf := make([]byte, readOctets)
