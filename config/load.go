@@ -98,7 +98,6 @@ func decode(settings map[string]any, fromEnv map[string]leaf) (*Config, error) {
 	c := Default()
 	err := v.UnmarshalExact(c, func(d *mapstructure.DecoderConfig) {
 		d.DecodeHook = mapstructure.TextUnmarshallerHookFunc()
-		d.ZeroFields = true // a list in the file replaces the default's, it does not overlay it
 	})
 	return c, err
 }
