@@ -50,21 +50,23 @@ var sqliteDialect = &dialect{
 
 // prepareSQLiteFile makes folder and file with their modes before SQLite can
 // make them with the umask's; SQLite gives -wal and -shm the mode of the file.
+//
+// A file that is there is not opened: closing any descriptor of it would take
+// away the POSIX locks that SQLite holds on it elsewhere in this process.
 func prepareSQLiteFile(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		return f.Close()
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
+	info, statErr := os.Stat(path)
+	if statErr != nil {
+		return err // why it could not be made says more
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		if err := f.Chmod(0o600); err != nil {
+		if err := os.Chmod(path, 0o600); err != nil {
 			return fmt.Errorf("others may read it, and its mode cannot be set to 0600: %w", err)
 		}
 	}

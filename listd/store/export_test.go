@@ -16,6 +16,11 @@ func (s *Store) Number(ctx context.Context, query string, args ...any) (n int, e
 	return n, s.reader.QueryRowContext(ctx, query, args...).Scan(&n)
 }
 
+// Pragma reads a setting of the writer's connection.
+func (s *Store) Pragma(ctx context.Context, name string) (value string, err error) {
+	return value, s.writer.QueryRowContext(ctx, `PRAGMA `+name).Scan(&value)
+}
+
 // Plan is how the database would run a query.
 func (s *Store) Plan(ctx context.Context, query string) (string, error) {
 	rows, err := s.reader.QueryContext(ctx, `EXPLAIN QUERY PLAN `+query)

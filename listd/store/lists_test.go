@@ -190,6 +190,9 @@ func TestCertificates(t *testing.T) {
 	if added, err := w.PutCertificate(w.ctx, older); added || err != nil {
 		t.Fatal(added, err)
 	}
+	if all, err := w.Certificates(w.ctx, store.CertificateFilter{}); err != nil || len(all) != 1 || all[0].MessageID != "<2@x>" {
+		t.Errorf("older mail displaced newer: %+v, %v", all, err)
+	}
 	newer := c
 	newer.Address, newer.MessageID, newer.Seen = addr("anna@example.org"), "<3@x>", c.Seen.Add(1e9)
 	if added, err := w.PutCertificate(w.ctx, newer); added || err != nil {

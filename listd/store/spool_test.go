@@ -214,6 +214,16 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// What durability and integrity rest on; no test can cut the power.
+func TestPragmas(t *testing.T) {
+	w := newWorld(t)
+	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
+		if got, err := w.Pragma(w.ctx, name); got != want || err != nil {
+			t.Errorf("%s is %s, %v; want %s", name, got, err, want)
+		}
+	}
+}
+
 func TestReadOnly(t *testing.T) {
 	w := newWorld(t)
 	w.must(w.Exec(w.ctx, `PRAGMA query_only = 1`))
