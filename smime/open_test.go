@@ -2,11 +2,13 @@ package smime_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/sealist/sealist/smime"
+	"github.com/sealist/sealist/smime/cms"
 	"github.com/sealist/sealist/smime/entity"
 	"github.com/sealist/sealist/smime/smimetest"
 	"github.com/sealist/sealist/smime/trust"
@@ -205,13 +207,52 @@ func TestSealRefusesBrokenHeader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rcpts := []*cms.Recipient{w.list.Recipient(cms.RecipientOptions{})}
 	for _, header := range []string{"A: b", "A: b\n", "A: b\r\n\r\nbody\r\n", "\r\nbody\r\n", "A: b\r\n\r\n"} {
-		if _, err := s.Seal([]byte(header), nil); err == nil {
-			t.Errorf("%q is taken", header)
+		if _, err := s.Seal([]byte(header), rcpts); !errors.Is(err, smime.ErrHeader) {
+			t.Errorf("%q: %v", header, err)
 		}
+	}
+	if sealed, err := s.Seal([]byte("A: b\r\n"), rcpts); err != nil || !bytes.HasPrefix(sealed.Head, []byte("A: b\r\nMIME-Version: 1.0\r\n")) || sealed.Size() != len(sealed.Octets()) {
+		t.Error(err)
 	}
 	if s.String() != "sealer" || fmt.Sprintf("%+v", s) != "sealer" {
 		t.Error("a sealer prints itself")
 	}
-	_ = w
+}
+
+// TestContentTypes: the CMS content type decides what a layer is; what is no MIME content is not read as such.
+func TestContentTypes(t *testing.T) {
+	w := theWorld()
+	text := smimetest.Text("x")
+	opaque := w.alice.SignDER(text.Octets(), smimetest.OpaqueForm)
+	zero := readDER(opaque)
+	signerInfos(zero).children = nil
+	bag := zero.clone()
+	bag.at(1, 0, 2).children = bag.at(1, 0, 2).children[:1]
+	emptyBag := zero.clone()
+	emptyBag.at(1, 0, 2, 1, 0).value = nil
+	tst := oidNode(1, 2, 840, 113549, 1, 9, 16, 1, 4)
+	signedToken := readDER(opaque)
+	signedToken.at(1, 0, 2).children[0] = tst
+	sealedToken := readDER(smimetest.DER(w.encrypt(text)))
+	sealedToken.at(1, 0, -1).children[0] = tst
+	for name, tc := range map[string]struct {
+		der    []byte
+		layers string
+		err    error
+	}{
+		"certificates only":           {bag.der(), "1:certsOnly", nil},
+		"certificates, empty content": {emptyBag.der(), "1:certsOnly", nil},
+		"content without a signer":    {zero.der(), "1:signed/opaque", nil},
+		"signed timestamp token":      {signedToken.der(), "1:signed/opaque", smime.ErrMalformed},
+		"encrypted timestamp token":   {sealedToken.der(), "1:enveloped", smime.ErrMalformed},
+		"data":                        {sequence(oidNode(1, 2, 840, 113549, 1, 7, 1), &node{tag: []byte{0xa0}, children: []*node{octetString(text.Octets())}}).der(), "1:other", smime.ErrMalformed},
+		"certificate":                 {w.alice.Certificate.Raw, "1:other", smime.ErrMalformed},
+	} {
+		m, a := w.read(t, w.mail(smimetest.CMS(tc.der, "", "smime.p7m")))
+		if layers(m) != tc.layers || !errors.Is(m.Err, tc.err) || a.Authenticated {
+			t.Errorf("%s: %s, %v, authenticated %t", name, layers(m), m.Err, a.Authenticated)
+		}
+	}
 }
