@@ -70,17 +70,26 @@ func cmsOctets(t testing.TB, path string) []byte {
 	return data
 }
 
-// within runs f and fails if it takes more than a second or allocates more than 64 MB.
+// within runs f and fails if it takes more than a second or allocates more than 64 MB. On a machine
+// that others use too, a run that was too slow has two more chances. The race detector has its own
+// idea of time and memory; under it f only runs.
 func within(t testing.TB, what string, f func()) {
 	t.Helper()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	began := time.Now()
-	f()
-	took := time.Since(began)
-	runtime.ReadMemStats(&after)
-	if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; took > time.Second || mb > 64 {
-		t.Errorf("%s: %v and %d MB", what, took, mb)
+	for try := 1; ; try++ {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		began := time.Now()
+		f()
+		took := time.Since(began)
+		runtime.ReadMemStats(&after)
+		mb := (after.TotalAlloc - before.TotalAlloc) >> 20
+		if raceEnabled || took < time.Second && mb < 64 {
+			return
+		}
+		if mb >= 64 || try == 3 {
+			t.Errorf("%s: %v and %d MB", what, took, mb)
+			return
+		}
 	}
 }
 

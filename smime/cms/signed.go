@@ -98,11 +98,10 @@ func (e element) certificate() *x509.Certificate {
 	if e.size() > maxCertificate {
 		return nil
 	}
-	der := e.raw()
-	if e.indefinite {
-		der = e.der()
+	cert, err := x509.ParseCertificate(e.raw())
+	if err != nil { // crypto/x509 reads DER alone; in BER mail the certificate may be BER too
+		cert, err = x509.ParseCertificate(e.der())
 	}
-	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil
 	}
