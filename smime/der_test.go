@@ -1,9 +1,6 @@
 package smime_test
 
-import (
-	"bytes"
-	"encoding/asn1"
-)
+import "encoding/asn1"
 
 // node is a DER element that tests take apart, change and put together again with right lengths.
 type node struct {
@@ -86,8 +83,6 @@ func oidNode(oid ...int) *node {
 	}
 	return readDER(der)
 }
-
-func (n *node) is(oid *node) bool { return n.tag[0] == 6 && bytes.Equal(n.value, oid.value) }
 
 func sequence(children ...*node) *node { return &node{tag: []byte{0x30}, children: children} }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/sealist/sealist/smime/cms"
 	"github.com/sealist/sealist/smime/entity"
@@ -65,21 +66,14 @@ func micalg(der, content []byte) (string, error) {
 	if !ok {
 		return "", errors.New("signing: reading back: no SignedData")
 	}
-	for _, si := range sd.Verify(content, nil, cms.VerifyPolicy{}, b) {
-		if si.Err != nil {
-			return "", fmt.Errorf("signing: reading back: %w", si.Err)
-		}
-		switch si.Digest {
-		case "sha256":
-			return "sha-256", nil
-		case "sha384":
-			return "sha-384", nil
-		case "sha512":
-			return "sha-512", nil
-		}
-		return si.Digest, nil
+	signers := sd.Verify(content, nil, cms.VerifyPolicy{}, b)
+	if len(signers) != 1 {
+		return "", errors.New("signing: reading back: no signature")
 	}
-	return "", errors.New("signing: reading back: no signature")
+	if err := signers[0].Err; err != nil {
+		return "", fmt.Errorf("signing: reading back: %w", err)
+	}
+	return strings.Replace(signers[0].Digest, "sha", "sha-", 1), nil
 }
 
 // newBoundary is random, so no content can hold it.
