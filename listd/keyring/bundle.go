@@ -24,6 +24,7 @@ var (
 	ErrTwoKeys        = errors.New("there is more than one private key in the file")
 	ErrNoCertificate  = errors.New("there is no certificate in the file")
 	ErrMismatch       = errors.New("no certificate in the file belongs to the private key")
+	ErrEncoding       = errors.New("the PKCS#12 file is encoded in BER, which is not read yet; convert it: openssl pkcs12 -in FILE -nodes | openssl pkcs12 -export -out NEW")
 	ErrKeyType        = errors.New("the private key is neither RSA nor elliptic-curve")
 	ErrUnusable       = errors.New("the certificate cannot be used to encrypt to the list")
 	ErrAddress        = errors.New("the certificate does not name the list's address")
@@ -48,9 +49,15 @@ func (b Bundle) Format(f fmt.State, _ rune) { fmt.Fprint(f, b.String()) }
 // LogValue is String.
 func (b Bundle) LogValue() slog.Value { return slog.StringValue(b.String()) }
 
+// MarshalText is String, so that encoders do not walk into the key.
+func (b Bundle) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
 // ParsePKCS12 reads a PKCS#12 file (RFC 7292), in the forms of OpenSSL 1 and 3
 // and of Windows. The certificate that belongs to the key is the list's,
 // wherever in the file it stands; the others are its chain.
+//
+// Interim: files in BER with indefinite lengths, as Firefox, Thunderbird and
+// Bouncy Castle write them, are refused with ErrEncoding.
 func ParsePKCS12(octets []byte, password string) (Bundle, error) {
 	key, first, others, err := pkcs12.DecodeChain(octets, password)
 	if err != nil {
@@ -77,6 +84,8 @@ func named(err error) error {
 	switch {
 	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption):
 		return ErrBundlePassword
+	case strings.Contains(text, "indefinite length found"):
+		return ErrEncoding
 	case strings.Contains(text, "exactly one key bag"):
 		return ErrTwoKeys
 	case strings.Contains(text, "private key missing"):

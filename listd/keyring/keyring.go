@@ -73,6 +73,9 @@ func (k Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
 // LogValue is String.
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
+// MarshalText is String, so that encoders do not walk into the key.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
 // Keyring opens keys on first use and keeps them open. It is safe for
 // concurrent use.
 type Keyring struct {

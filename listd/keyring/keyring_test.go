@@ -3,12 +3,14 @@ package keyring_test
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,279 +23,358 @@ import (
 	"github.com/sealist/sealist/smime/smimetest"
 )
 
-const team = "team@lists.example.org"
-
-func newStore(t *testing.T) (*store.Store, list.ID) {
-	t.Helper()
-	st, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "test.db"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
-	return st, newList(t, st, team)
+// world is a database with two lists.
+type world struct {
+	t           *testing.T
+	ctx         context.Context
+	path        string
+	store       *store.Store
+	list, other list.ID
+	ca          *smimetest.CA
+	log         bytes.Buffer
 }
 
-func newList(t *testing.T, st *store.Store, address string) list.ID {
-	t.Helper()
-	id, err := st.CreateList(t.Context(), list.List{Address: list.MustParseAddress(address)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, ctx: t.Context(), path: filepath.Join(t.TempDir(), "sealist.db"), ca: smimetest.NewCA("Root")}
+	s, err := store.Open(w.ctx, "sqlite:"+w.path, store.Options{})
+	w.must(err)
+	t.Cleanup(func() { s.Close() })
+	w.store = s
+	w.list, err = s.CreateList(w.ctx, list.List{Address: list.MustParseAddress(address)})
+	w.must(err)
+	w.other, err = s.CreateList(w.ctx, list.List{Address: list.MustParseAddress("other@lists.example.org")})
+	w.must(err)
+	return w
 }
 
-func ring(st *store.Store, password string) *keyring.Keyring {
-	return keyring.Open(context.Background(), st, []byte(password), keyring.Options{Iterations: 1000})
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
-func bundle(t *testing.T, id *smimetest.Identity) keyring.Bundle {
-	t.Helper()
-	b, err := keyring.ParsePKCS12(id.PKCS12("x"), "x")
-	if err != nil {
-		t.Fatal(err)
-	}
+// keyring is what a process that starts would have.
+func (w *world) keyring(password string) *keyring.Keyring {
+	return keyring.Open(w.ctx, w.store, []byte(password), keyring.Options{
+		Iterations: 100, Log: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+}
+
+func (w *world) bundle(opts ...smimetest.Option) keyring.Bundle {
+	id := w.ca.Issue(address, opts...)
+	return keyring.Bundle{Certificate: id.Certificate, Chain: id.Chain, Private: id.Private}
+}
+
+// install puts a key of the list in, under a password.
+func (w *world) install(password string, opts ...smimetest.Option) keyring.Bundle {
+	w.t.Helper()
+	b := w.bundle(opts...)
+	_, err := w.keyring(password).Install(w.ctx, w.list, b)
+	w.must(err)
 	return b
 }
 
-func TestInstallAndReopen(t *testing.T) {
-	st, id := newStore(t)
-	ca := smimetest.NewCA("Root").Sub("Issuing")
-	identity := ca.Issue(team)
-	installed, err := ring(st, "right").Install(t.Context(), id, bundle(t, identity))
-	if err != nil {
-		t.Fatal(err)
+func TestInstalledKeysOpenAgain(t *testing.T) {
+	w := newWorld(t)
+	first := w.install("secret")
+	second := w.install("secret", smimetest.ECP384)
+	k := w.keyring("secret")
+	for range 2 { // opened, and from memory
+		keys, err := k.Keys(w.ctx, w.list)
+		w.must(err)
+		if len(keys) != 2 || !keys[0].Certificate.Equal(second.Certificate) || !keys[1].Certificate.Equal(first.Certificate) {
+			t.Fatalf("%v", keys)
+		}
+		if !first.Private.(*rsa.PrivateKey).Equal(keys[1].Private) {
+			t.Error("another private key came out")
+		}
 	}
-	keys, err := ring(st, "right").Keys(t.Context(), id)
-	if err != nil || len(keys) != 1 || keys[0].Fingerprint != installed.Fingerprint || !keys[0].Certificate.Equal(identity.Certificate) {
-		t.Fatalf("%v, %v", keys, err)
+	if keys, err := k.Keys(w.ctx, w.other); len(keys) != 0 || err != nil {
+		t.Errorf("a list without key: %v, %v", keys, err)
 	}
-	if len(keys[0].Chain) == 0 || !keys[0].Chain[0].Equal(identity.Chain[0]) {
-		t.Error("the chain was not kept")
+	if err := k.Locked(); err != nil {
+		t.Error(err)
 	}
-	for name, password := range map[string]string{"wrong": "wrong", "none": ""} {
-		k := ring(st, password)
+}
+
+func TestWrongPasswordLocks(t *testing.T) {
+	w := newWorld(t)
+	b := w.install("secret")
+	for _, password := range []string{"Secret", ""} {
+		k := w.keyring(password)
 		want := keyring.ErrPassword
 		if password == "" {
 			want = keyring.ErrNoPassword
 		}
-		if err := k.Locked(); !errors.Is(err, keyring.ErrLocked) || !errors.Is(err, want) {
-			t.Errorf("%s: Locked is %v", name, err)
+		for range 2 {
+			if err := k.Locked(); !errors.Is(err, keyring.ErrLocked) || !errors.Is(err, want) {
+				t.Errorf("password %q: %v", password, err)
+			}
+			if _, err := k.Keys(w.ctx, w.list); !errors.Is(err, keyring.ErrLocked) {
+				t.Errorf("password %q: %v", password, err)
+			}
+			if _, err := k.HMAC(w.ctx, "x", nil); !errors.Is(err, keyring.ErrLocked) {
+				t.Errorf("password %q: %v", password, err)
+			}
 		}
-		if _, err := k.Keys(t.Context(), id); !errors.Is(err, keyring.ErrLocked) {
-			t.Errorf("%s: Keys says %v", name, err)
+		// What needs no key goes on.
+		if keys, err := k.Keys(w.ctx, w.other); len(keys) != 0 || err != nil {
+			t.Errorf("a plain list: %v, %v", keys, err)
 		}
-		if keys, err := k.Keys(t.Context(), newList(t, st, name+"@lists.example.org")); err != nil || keys != nil {
-			t.Errorf("%s: a list without keys: %v, %v", name, keys, err)
+		if _, err := k.Install(w.ctx, w.other, b); err == nil {
+			t.Error("a key was stored under another password")
 		}
-		if _, err := k.HMAC(t.Context(), "x", nil); err == nil {
-			t.Errorf("%s: an HMAC was made", name)
-		}
+	}
+	if rows, err := w.store.AllKeys(w.ctx); err != nil || len(rows) != 1 {
+		t.Errorf("%d rows, %v", len(rows), err)
 	}
 }
 
-func TestEmptyKeyring(t *testing.T) {
-	st, id := newStore(t)
-	k := ring(st, "")
+// A server without password and without keys is simply empty.
+func TestNoPasswordNoKeys(t *testing.T) {
+	w := newWorld(t)
+	k := w.keyring("")
 	if err := k.Locked(); err != nil {
-		t.Errorf("a keyring that never held a key is locked: %v", err)
+		t.Error(err)
 	}
-	if _, err := k.Install(t.Context(), id, bundle(t, smimetest.NewCA("Root").Issue(team))); !errors.Is(err, keyring.ErrNoPassword) {
-		t.Errorf("installing without a password: %v", err)
+	if keys, err := k.Keys(w.ctx, w.list); len(keys) != 0 || err != nil {
+		t.Error(keys, err)
 	}
-}
-
-func TestAServerSeesTheFirstKey(t *testing.T) {
-	st, id := newStore(t)
-	server := ring(st, "right")
-	if err := server.Locked(); err != nil {
-		t.Fatal(err)
+	_, err := k.Install(w.ctx, w.list, w.bundle())
+	if !errors.Is(err, keyring.ErrNoPassword) || !strings.Contains(err.Error(), "key_password_file") {
+		t.Errorf("the remedy is missing: %v", err)
 	}
-	if _, err := ring(st, "right").Install(t.Context(), id, bundle(t, smimetest.NewCA("Root").Issue(team))); err != nil {
-		t.Fatal(err)
-	}
-	if keys, err := server.Keys(t.Context(), id); err != nil || len(keys) != 1 {
-		t.Errorf("a running server sees %v, %v", keys, err)
+	if _, err := k.HMAC(w.ctx, "x", nil); !errors.Is(err, keyring.ErrNoPassword) {
+		t.Error(err)
 	}
 }
 
-func TestOneKeyOneList(t *testing.T) {
-	st, id := newStore(t)
-	ca := smimetest.NewCA("Root")
-	identity := ca.Issue(team, smimetest.Addresses(team, "other@lists.example.org"))
-	k := ring(st, "right")
-	if _, err := k.Install(t.Context(), id, bundle(t, identity)); err != nil {
-		t.Fatal(err)
+// Of two programs that begin with two passwords one wins, and the other knows.
+func TestFirstPasswordCounts(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.keyring("a"), w.keyring("b")
+	if a.Locked() != nil || b.Locked() != nil {
+		t.Fatal("an unused database locks")
 	}
-	if _, err := k.Install(t.Context(), id, bundle(t, identity)); !errors.Is(err, store.ErrExists) {
-		t.Errorf("the same again: %v", err)
-	}
-	if _, err := k.Install(t.Context(), newList(t, st, "other@lists.example.org"), bundle(t, ca.Renew(identity, smimetest.Addresses("other@lists.example.org")))); !errors.Is(err, store.ErrKeyTaken) {
-		t.Errorf("another list with the same key: %v", err)
+	_, err := a.HMAC(w.ctx, "x", nil)
+	w.must(err)
+	if _, err := b.HMAC(w.ctx, "x", nil); !errors.Is(err, keyring.ErrPassword) {
+		t.Error(err)
 	}
 }
 
-func TestCheck(t *testing.T) {
-	ca := smimetest.NewCA("Root")
-	now := time.Now()
-	for _, c := range []struct {
-		name string
-		opts []smimetest.Option
-		want error
-	}{
-		{"RSA", nil, nil},
-		{"P-256", []smimetest.Option{smimetest.ECP256}, nil},
-		{"without an address", []smimetest.Option{smimetest.NoSAN}, nil},
-		{"another address", []smimetest.Option{smimetest.Addresses("board@lists.example.org")}, keyring.ErrAddress},
-		{"expired", []smimetest.Option{smimetest.Validity(now.AddDate(-1, 0, 0), now.AddDate(0, 0, -1))}, keyring.ErrUnusable},
-		{"not yet valid", []smimetest.Option{smimetest.Validity(now.AddDate(0, 0, 1), now.AddDate(1, 0, 0))}, keyring.ErrUnusable},
-		{"sign only", []smimetest.Option{smimetest.SignOnly}, keyring.ErrUnusable},
-		{"for servers", []smimetest.Option{smimetest.ExtKeyUsage(x509.ExtKeyUsageServerAuth)}, keyring.ErrUnusable},
-		{"RSA 1024", []smimetest.Option{smimetest.RSA(1024)}, keyring.ErrUnusable},
-		{"Ed25519", []smimetest.Option{smimetest.Ed25519}, keyring.ErrKeyType},
+func TestInstallRefuses(t *testing.T) {
+	w := newWorld(t)
+	b := w.install("secret")
+	k := w.keyring("secret")
+	if _, err := k.Install(w.ctx, w.list, b); !errors.Is(err, store.ErrExists) {
+		t.Errorf("twice: %v", err)
+	}
+	// One key belongs to one list (invariant 10), also with a certificate that names both.
+	renewed := w.ca.Issue(address, smimetest.WithKey(b.Private), smimetest.Addresses(address, "other@lists.example.org"))
+	again := keyring.Bundle{Certificate: renewed.Certificate, Private: renewed.Private}
+	if _, err := k.Install(w.ctx, w.other, again); !errors.Is(err, store.ErrKeyTaken) {
+		t.Errorf("another list's key: %v", err)
+	}
+	if _, err := k.Install(w.ctx, w.list, again); err != nil {
+		t.Errorf("a renewed certificate: %v", err)
+	}
+	if _, err := k.Install(w.ctx, w.other, w.bundle(smimetest.FreshKey)); !errors.Is(err, keyring.ErrAddress) {
+		t.Errorf("a certificate of another address: %v", err)
+	}
+	if _, err := k.Install(w.ctx, 77, b); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("no such list: %v", err)
+	}
+}
+
+// Invariant 9: one damaged key harms itself only.
+func TestDamagedKey(t *testing.T) {
+	w := newWorld(t)
+	good, bad := w.install("secret"), w.bundle(smimetest.FreshKey)
+	rows, err := w.store.Keys(w.ctx, w.list)
+	w.must(err)
+	foreign := rows[0].PKCS8 // opens, but is not this certificate's
+	for i, pkcs8 := range [][]byte{[]byte("junk"), foreign, foreign[:len(foreign)-16], {0x30, 0x00}} {
+		_, err = w.store.PutKey(w.ctx, store.KeyRow{List: w.other, Fingerprint: fmt.Sprint("f", i), PublicKey: fmt.Sprint("p", i),
+			Certificate: bad.Certificate.Raw, PKCS8: pkcs8, State: keyring.Active})
+		w.must(err)
+	}
+	k := w.keyring("secret")
+	if _, err := k.Keys(w.ctx, w.other); !errors.Is(err, keyring.ErrLocked) {
+		t.Errorf("a list with nothing but damaged keys: %v", err)
+	}
+	if keys, err := k.Keys(w.ctx, w.list); err != nil || len(keys) != 1 || !keys[0].Certificate.Equal(good.Certificate) {
+		t.Errorf("the other list: %v, %v", keys, err)
+	}
+	_, err = k.Install(w.ctx, w.other, func() keyring.Bundle {
+		id := w.ca.Issue("other@lists.example.org", smimetest.FreshKey)
+		return keyring.Bundle{Certificate: id.Certificate, Private: id.Private}
+	}())
+	w.must(err)
+	if keys, err := k.Keys(w.ctx, w.other); err != nil || len(keys) != 1 {
+		t.Errorf("a good key beside damaged ones: %v, %v", keys, err)
+	}
+}
+
+// A tampered derivation costs no time worth speaking of, and no crash.
+func TestDamagedSecret(t *testing.T) {
+	for name, change := range map[string]func(map[string]any){
+		"iterations without end": func(m map[string]any) { m["iterations"] = 1 << 40 },
+		"none":                   func(m map[string]any) { m["iterations"] = 0 },
+		"no salt":                func(m map[string]any) { m["salt"] = "" },
+		"short nonce":            func(m map[string]any) { m["nonce"] = "AAAA" },
+		"nothing sealed":         func(m map[string]any) { m["sealed"] = "" },
 	} {
-		st, id := newStore(t)
-		_, err := ring(st, "right").Install(t.Context(), id, bundle(t, ca.Issue(team, c.opts...)))
-		if !errors.Is(err, c.want) {
-			t.Errorf("%s: %v, want %v", c.name, err, c.want)
-		}
-	}
-}
-
-// TestPKCS12Forms reads what OpenSSL writes in all its ages.
-func TestPKCS12Forms(t *testing.T) {
-	openssl := peer.Program(t, "openssl")
-	ca := smimetest.NewCA("Root").Sub("Issuing")
-	id, other := ca.Issue(team), ca.Issue("other@example.org")
-	dir := t.TempDir()
-	write := func(name string, octets ...[]byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, bytes.Join(octets, nil), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	key, cert := write("key.pem", id.KeyPEM()), write("cert.pem", id.CertificatePEM())
-	chain, stranger := write("chain.pem", ca.PEM()), write("other.pem", other.CertificatePEM())
-	for _, c := range []struct {
-		name, password string
-		args           []string
-		want           error
-	}{
-		{"OpenSSL 3", "secret", []string{"-inkey", key, "-in", cert, "-certfile", chain}, nil},
-		{"OpenSSL 1 (RC2 and 3DES)", "secret", []string{"-legacy", "-inkey", key, "-in", cert, "-certfile", chain}, nil},
-		{"Windows (3DES, SHA-1)", "secret", []string{"-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1", "-inkey", key, "-in", cert, "-certfile", chain}, nil},
-		{"SHA-512 MAC", "secret", []string{"-macalg", "sha512", "-inkey", key, "-in", cert, "-certfile", chain}, nil},
-		{"empty password", "", []string{"-inkey", key, "-in", cert, "-certfile", chain}, nil},
-		{"not only ASCII", "pässword", []string{"-legacy", "-inkey", key, "-in", cert, "-certfile", chain}, nil},
-		{"no key", "secret", []string{"-nokeys", "-in", cert}, keyring.ErrNoKey},
-		{"no certificate", "secret", []string{"-nocerts", "-inkey", key}, keyring.ErrNoCertificate},
-		{"wrong password", "secret", []string{"-inkey", key, "-in", cert}, keyring.ErrBundlePassword},
-		{"another's certificate first", "secret", []string{"-inkey", key, "-in", cert, "-certfile", stranger}, nil},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			out := filepath.Join(dir, "out.p12")
-			cmd := exec.Command(openssl, append([]string{"pkcs12", "-export", "-out", out, "-passout", "env:P12"}, c.args...)...)
-			cmd.Env = append(os.Environ(), "P12="+c.password)
-			if msg, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("openssl: %v\n%s", err, msg)
-			}
-			octets, err := os.ReadFile(out)
-			if err != nil {
-				t.Fatal(err)
-			}
-			password := c.password
-			if errors.Is(c.want, keyring.ErrBundlePassword) {
-				password = "another"
-			}
-			b, err := keyring.ParsePKCS12(octets, password)
-			if !errors.Is(err, c.want) {
-				t.Fatalf("%v, want %v", err, c.want)
-			}
-			if err == nil && !b.Certificate.Equal(id.Certificate) {
-				t.Error("another certificate was taken for the list's")
-			}
-			if err == nil && strings.Contains(strings.Join(c.args, " "), "-certfile") && len(b.Chain) == 0 {
-				t.Error("the chain was lost")
+		t.Run(name, func(t *testing.T) {
+			w, other := newWorld(t), newWorld(t)
+			w.install("secret")
+			stored, err := w.store.Secret(w.ctx, "keyring")
+			w.must(err)
+			var m map[string]any
+			w.must(json.Unmarshal(stored, &m))
+			change(m)
+			stored, err = json.Marshal(m)
+			w.must(err)
+			w.must(other.store.PutSecretOnce(w.ctx, "keyring", stored))
+			if err := other.keyring("secret").Locked(); !errors.Is(err, keyring.ErrLocked) {
+				t.Error(err)
 			}
 		})
 	}
 }
 
-// TestStoredKeyIsStandard opens what is in the database with openssl.
-func TestStoredKeyIsStandard(t *testing.T) {
-	openssl := peer.Program(t, "openssl")
-	st, id := newStore(t)
-	if _, err := ring(st, "right").Install(t.Context(), id, bundle(t, smimetest.NewCA("Root").Issue(team))); err != nil {
-		t.Fatal(err)
+func TestHMAC(t *testing.T) {
+	w := newWorld(t)
+	mac := func(k *keyring.Keyring, purpose, data string) string {
+		t.Helper()
+		sum, err := k.HMAC(w.ctx, purpose, []byte(data))
+		w.must(err)
+		if len(sum) != 32 {
+			t.Fatalf("%d octets", len(sum))
+		}
+		return string(sum)
 	}
-	rows, err := st.Keys(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
+	k := w.keyring("secret")
+	sum := mac(k, "replay", "data")
+	if sum != mac(w.keyring("secret"), "replay", "data") {
+		t.Error("it changes with the process")
 	}
-	if _, err := x509.ParsePKCS8PrivateKey(rows[0].PKCS8); err == nil {
-		t.Fatal("the key is stored in clear")
+	if sum == mac(k, "token", "data") || sum == mac(k, "replay", "Data") || mac(k, "replay", "") == mac(k, "", "replay") {
+		t.Error("purposes or data share a value")
 	}
-	cmd := exec.Command(openssl, "pkcs8", "-inform", "DER", "-passin", "pass:right")
-	cmd.Stdin = bytes.NewReader(rows[0].PKCS8)
-	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("BEGIN PRIVATE KEY")) {
-		t.Errorf("openssl: %v\n%s", err, out)
+	if sum == mac(newWorld(t).keyring("secret"), "replay", "data") {
+		t.Error("two databases share a secret")
 	}
 }
 
-func TestEachKeyHasItsOwnIV(t *testing.T) {
-	st, id := newStore(t)
-	ca := smimetest.NewCA("Root")
-	k := ring(st, "right")
-	seen := map[string]bool{}
-	for range 3 {
-		if _, err := k.Install(t.Context(), id, bundle(t, ca.Issue(team))); err != nil {
-			t.Fatal(err)
+// Invariant 10: at rest, in logs, in what any printer or encoder makes of a
+// key, nothing of its private half is in clear.
+func TestNothingInClear(t *testing.T) {
+	w := newWorld(t)
+	b := w.install("a password to be searched for")
+	k := w.keyring("a password to be searched for")
+	keys, err := k.Keys(w.ctx, w.list)
+	w.must(err)
+	w.must(w.store.Close())
+	secrets := [][]byte{[]byte("a password to be searched for")}
+	private := b.Private.(*rsa.PrivateKey)
+	for _, n := range [][]byte{private.D.Bytes(), private.Primes[0].Bytes(), private.Primes[1].Bytes()} {
+		secrets = append(secrets, n[:16], []byte(fmt.Sprintf("%x", n[:16])), []byte(base64.StdEncoding.EncodeToString(n)[:20]))
+	}
+	secrets = append(secrets, []byte(private.D.String()[:20]), []byte(private.Primes[0].String()[:20]))
+
+	type nested struct {
+		inner any
+		Outer any
+	}
+	type within struct {
+		Key    keyring.Key
+		bundle keyring.Bundle
+	}
+	logger := slog.New(slog.NewTextHandler(&w.log, nil))
+	var shown bytes.Buffer
+	for _, v := range []any{keys[0], &keys[0], keys, b, &b, nested{keys[0], b}, within{keys[0], b}, map[string]any{"k": keys[0], "b": b}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+			fmt.Fprintf(&shown, verb, v)
+		}
+		if text, err := json.Marshal(v); err == nil {
+			shown.Write(text)
+		}
+		slog.New(slog.NewJSONHandler(&w.log, nil)).Info("a key", "value", v)
+		logger.Info("a key", "value", v)
+	}
+	all := map[string][]byte{"print": shown.Bytes(), "log": w.log.Bytes()}
+	for _, name := range []string{"", "-wal"} {
+		if octets, err := os.ReadFile(w.path + name); err == nil {
+			all["database"+name] = octets
 		}
 	}
-	rows, err := st.Keys(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
+	if len(all["database"]) == 0 {
+		t.Fatal("no database was searched")
 	}
-	for _, r := range rows {
-		seen[string(r.PKCS8[:120])] = true // the parameters, IV included
-	}
-	if len(seen) != 3 {
-		t.Errorf("%d different IVs for 3 keys", len(seen))
+	for where, octets := range all {
+		for i, s := range secrets {
+			if bytes.Contains(octets, s) {
+				t.Errorf("%s holds secret %d", where, i)
+			}
+		}
 	}
 }
 
-func TestHMACByPurpose(t *testing.T) {
-	st, _ := newStore(t)
-	k := ring(st, "right")
-	mac := func(k *keyring.Keyring, purpose, data string) string {
-		m, err := k.HMAC(t.Context(), purpose, []byte(data))
+// The stored form is the standard's: the program openssl opens it.
+func TestOpenSSLOpensStoredKey(t *testing.T) {
+	openssl := peer.NewOpenSSL(t)
+	w := newWorld(t)
+	b := w.install("secret")
+	w.install("secret", smimetest.ECP256)
+	rows, err := w.store.Keys(w.ctx, w.list)
+	w.must(err)
+	if bytes.Equal(rows[0].PKCS8[:120], rows[1].PKCS8[:120]) {
+		t.Error("two keys share an IV")
+	}
+	for i, row := range rows {
+		path := filepath.Join(t.TempDir(), "key.der")
+		w.must(os.WriteFile(path, row.PKCS8, 0o600))
+		out, err := openssl.Run("pkcs8", "-inform", "DER", "-in", path, "-passin", "pass:secret")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return string(m)
-	}
-	if mac(k, "a", "x") != mac(ring(st, "right"), "a", "x") {
-		t.Error("another process gets another HMAC")
-	}
-	if mac(k, "a", "x") == mac(k, "b", "x") || mac(k, "a", "x") == mac(k, "a", "y") {
-		t.Error("purpose or data do not matter")
+		id := smimetest.Identity{Private: b.Private}
+		if got, _ := pem.Decode(out); i == 1 && !bytes.Equal(pem.EncodeToMemory(got), id.KeyPEM()) {
+			t.Error("openssl sees another key")
+		}
+		if _, err := openssl.Run("pkcs8", "-inform", "DER", "-in", path, "-passin", "pass:Secret"); err == nil {
+			t.Error("openssl opens it with another password")
+		}
 	}
 }
 
-func TestSecretsAreNotShown(t *testing.T) {
-	st, id := newStore(t)
-	identity := smimetest.NewCA("Root").Issue(team)
-	b := bundle(t, identity)
-	k, err := ring(st, "right").Install(t.Context(), id, b)
-	if err != nil {
-		t.Fatal(err)
+// The derivation is paid once a process, however many lists there are.
+func TestOneDerivationForAllKeys(t *testing.T) {
+	w := newWorld(t)
+	const iterations = 200_000
+	k := keyring.Open(w.ctx, w.store, []byte("secret"), keyring.Options{Iterations: iterations})
+	var ids []list.ID
+	for i := range 20 {
+		name := fmt.Sprintf("list%d@lists.example.org", i)
+		id, err := w.store.CreateList(w.ctx, list.List{Address: list.MustParseAddress(name)})
+		w.must(err)
+		one := w.ca.Issue(name, smimetest.ECP256)
+		_, err = k.Install(w.ctx, id, keyring.Bundle{Certificate: one.Certificate, Private: one.Private})
+		w.must(err)
+		ids = append(ids, id)
 	}
-	plain := fmt.Sprintf("%+v", identity.Private)[10:60]
-	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "key", k, "bundle", b)
-	for _, s := range []string{log.String(), fmt.Sprint(k, b), fmt.Sprintf("%+v %#v %x", k, b, k)} {
-		if strings.Contains(s, plain) || len(s) > 400 {
-			t.Errorf("a key was printed: %.80s", s)
+	k = keyring.Open(w.ctx, w.store, []byte("secret"), keyring.Options{})
+	start := time.Now()
+	w.must(k.Locked())
+	once := time.Since(start)
+	start = time.Now()
+	for _, id := range ids {
+		if keys, err := k.Keys(w.ctx, id); err != nil || len(keys) != 1 {
+			t.Fatal(keys, err)
 		}
+	}
+	if all := time.Since(start); all > 10*once {
+		t.Errorf("20 keys took %v after a derivation of %v", all, once)
 	}
 }
