@@ -77,26 +77,23 @@ func (c *connection) establish(ctx context.Context, t target, o *ClientOptions) 
 	return nil
 }
 
-// search asks and waits, until ctx ends. After that the connection must not be used again.
-func (c *connection) search(ctx context.Context, r *ldap.SearchRequest) (*ldap.SearchResult, error) {
-	type outcome struct {
-		result *ldap.SearchResult
-		err    error
-	}
+// outcome is how a search ended.
+type outcome struct {
+	result *ldap.SearchResult
+	err    error
+}
+
+// ask sends a search. Its outcome comes on the channel, at the latest when the connection is closed.
+func (c *connection) ask(r *ldap.SearchRequest) <-chan outcome {
 	c.limit.read.Store(0)
 	c.pending.Add(1)
-	done := make(chan outcome, 1)
+	answer := make(chan outcome, 1)
 	go func() {
 		defer c.pending.Add(-1)
 		result, err := c.ldap.Search(r)
-		done <- outcome{result, err}
+		answer <- outcome{result, err}
 	}()
-	select {
-	case o := <-done:
-		return o.result, o.err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
+	return answer
 }
 
 func (c *connection) closing() bool { return c.ldap.IsClosing() }

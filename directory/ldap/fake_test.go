@@ -43,11 +43,16 @@ type request struct {
 // startFake serves on a loopback port until the test ends. handle is called for each request of each connection.
 func startFake(t *testing.T, handle func(*conversation, request)) *fake {
 	t.Helper()
+	return startGreeting(t, handle, nil)
+}
+
+func startGreeting(t *testing.T, handle func(*conversation, request), greet func(net.Conn) bool) *fake {
+	t.Helper()
 	listen, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{url: "ldap://" + listen.Addr().String(), listen: listen, handle: handle}
+	f := &fake{url: "ldap://" + listen.Addr().String(), listen: listen, handle: handle, greet: greet}
 	go f.serve()
 	t.Cleanup(f.stop)
 	return f

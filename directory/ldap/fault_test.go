@@ -72,9 +72,7 @@ func TestMisbehavingServer(t *testing.T) {
 	tests := map[string]func(*testing.T) *fake{
 		"refuses connections": func(t *testing.T) *fake { f := startFake(t, nil); f.stop(); return f },
 		"drops connections": func(t *testing.T) *fake {
-			f := startFake(t, answering())
-			f.greet = func(net.Conn) bool { return false }
-			return f
+			return startGreeting(t, answering(), func(net.Conn) bool { return false })
 		},
 		"hangs at bind":    func(t *testing.T) *fake { return startFake(t, func(*conversation, request) {}) },
 		"hangs at search":  search(func(*conversation, request) {}),
@@ -421,6 +419,60 @@ func TestCancel(t *testing.T) {
 	}
 	if a := ask(t, d, alice); a.Err != nil || server.dialled() != 1 {
 		t.Errorf("%+v on connection %d", a, server.dialled())
+	}
+}
+
+// TestImpatientCallers: whether a server is down does not depend on how long its callers wait.
+func TestImpatientCallers(t *testing.T) {
+	for name, handle := range map[string]func(*conversation, request){
+		"hangs at search": binding(func(*conversation, request) {}),
+		"hangs at bind":   func(*conversation, request) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first, second := startFake(t, handle), startFake(t, answering(person{alice, anyone}))
+			o := options(first.url, second.url)
+			o.BindDN, o.BindPassword = "cn=lists", func() ([]byte, error) { return []byte("secret"), nil }
+			o.Timeout, o.ConnectTimeout = 600*time.Millisecond, 300*time.Millisecond
+			o.Clock = newClock().Now
+			d := open(t, o)
+			hurried := func() directory.Answer {
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				defer cancel()
+				return d.Lookup(ctx, []string{alice})[0]
+			}
+			if a := hurried(); a.Outage() == nil {
+				t.Errorf("%+v", a)
+			}
+			for start := time.Now(); d.Health()[0].State != "down"; time.Sleep(time.Millisecond) {
+				if time.Since(start) > 10*time.Second {
+					t.Fatal("nobody noticed that the first server hangs")
+				}
+			}
+			for range 3 { // the first of them may still have to connect
+				if a := hurried(); a.Err == nil && a.Server == second.url {
+					return
+				}
+			}
+			t.Error("the second server was not used")
+		})
+	}
+}
+
+// TestBusyServer is left alone for a while although its connection is sound.
+func TestBusyServer(t *testing.T) {
+	first := startFake(t, binding(func(c *conversation, r request) { c.done(r, goldap.LDAPResultBusy, "") }))
+	second := startFake(t, answering(person{alice, anyone}))
+	o := options(first.url, second.url)
+	o.Clock = newClock().Now
+	d := open(t, o)
+	for range 5 {
+		if a := ask(t, d, alice); a.Err != nil || a.Server != second.url {
+			t.Errorf("%+v", a)
+		}
+	}
+	if n := len(first.asked()); n != 1 {
+		t.Errorf("the busy server was asked %d times", n)
 	}
 }
 

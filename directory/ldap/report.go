@@ -133,9 +133,9 @@ func (d *Directory) try(ctx context.Context, s *server, request Request) (report
 	if s.o.BindDN != "" {
 		report.BindIdentity = s.o.BindDN
 	}
-	result, err := conn.search(within, d.client.searchRequest(request))
-	if err != nil {
-		return fail(searchError(s.target, err))
+	result, failed := s.ask(within, within, conn, d.client.searchRequest(request))
+	if failed != nil {
+		return fail(failed)
 	}
 	whole := d.client.reply(s.target, result)
 	return report, &whole
