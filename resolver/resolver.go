@@ -59,7 +59,7 @@ func ParseSelect(name string) (Select, error) {
 	return All, fmt.Errorf("select: %q is none of all, newest, prefer-ec", name)
 }
 
-// MaxCertificates is the most certificates of one person a copy is encrypted to (DESIGN: one copy a member).
+// MaxCertificates is the most certificates of one person that his one copy is encrypted to.
 const MaxCertificates = 8
 
 // Options of a Resolver. The zero value is usable.

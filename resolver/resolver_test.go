@@ -370,3 +370,34 @@ func TestRecipientsAreKept(t *testing.T) {
 		t.Errorf("%d recipients are kept, the most is 10", n)
 	}
 }
+
+// BenchmarkResolve resolves 1,000 addresses with a certificate each, from memory: parsing, rules and path, and preparing
+// the recipients.
+func BenchmarkResolve(b *testing.B) {
+	root := smimetest.NewCA("Root")
+	s := holding("ldap")
+	var addresses []string
+	for i := range 1000 {
+		id := root.Issue(fmt.Sprintf("m%d@corp.example", i))
+		s.add(id.Address, id.Certificate)
+		addresses = append(addresses, id.Address)
+	}
+	check := func(b *testing.B, r *resolver.Resolver) {
+		for _, result := range r.Resolve(b.Context(), addresses) {
+			if len(result.Certificates) != 1 {
+				b.Fatalf("%+v", result)
+			}
+		}
+	}
+	b.Run("cold", func(b *testing.B) {
+		for b.Loop() {
+			check(b, resolver.New([]resolver.Source{s}, trusting(root), resolver.Options{}))
+		}
+	})
+	b.Run("warm", func(b *testing.B) {
+		r := resolver.New([]resolver.Source{s}, trusting(root), resolver.Options{})
+		for b.Loop() {
+			check(b, r)
+		}
+	})
+}

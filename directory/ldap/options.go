@@ -112,8 +112,9 @@ type preset struct {
 	attributes []string
 }
 
-// DESIGN: bare names. OpenLDAP returns nothing for userSMIMECertificate;binary, Active Directory nothing for either
-// attribute with ;binary.
+// QUIRK: bare names, although RFC 4523 section 2.1 has userCertificate asked for as userCertificate;binary. OpenLDAP
+// returns nothing for userSMIMECertificate;binary, Active Directory nothing for either attribute with ;binary; asked for
+// the bare name, each returns what it has, OpenLDAP and 389 DS under the name with ;binary.
 var bothAttributes = []string{"userSMIMECertificate", "userCertificate"}
 
 func presetOf(name string) (preset, error) {
