@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -419,18 +420,9 @@ func TestRidesBehindTheDot(t *testing.T) {
 	}
 }
 
-// A connection is kept, and one that the next hop closed meanwhile is replaced
-// without a word about it.
-func TestPoolAndStaleConnections(t *testing.T) {
-	closed := make(chan struct{})
-	f := newFake(t, func(d *dialogue) {
-		d.greet("PIPELINING")
-		d.take()
-		d.take()
-		d.say("421 4.4.2 idle for too long")
-		d.conn.Close()
-		close(closed)
-	}, polite(1))
+// A connection is kept for the next Send.
+func TestConnectionIsKept(t *testing.T) {
+	f := newFake(t, polite(2))
 	r := newRelay(t, f, relay.Config{IdleTimeout: time.Hour})
 	for range 2 {
 		if o := sendOver(t, r, transactions(1)...); o.err != nil || o.results[0].Class != relay.Relayed {
@@ -440,9 +432,45 @@ func TestPoolAndStaleConnections(t *testing.T) {
 	if f.dialled != 1 {
 		t.Errorf("%d connections for two Sends", f.dialled)
 	}
-	<-closed
+}
+
+// Connections that the next hop closed while they were idle, with 421 or
+// without, are replaced without a word about it, however many there are.
+func TestStaleConnections(t *testing.T) {
+	var together, closed sync.WaitGroup // all are open at a time; all are closed
+	idle := make(chan struct{})
+	stale := func(last string) func(*dialogue) {
+		together.Add(1)
+		closed.Add(1)
+		return func(d *dialogue) {
+			defer closed.Done()
+			d.greet("PIPELINING")
+			together.Done()
+			together.Wait()
+			d.take()
+			<-idle
+			if last != "" {
+				d.say(last)
+			}
+			d.conn.Close()
+		}
+	}
+	const timeout = "421 4.4.2 idle for too long"
+	f := newFake(t, stale(timeout), stale(""), stale(timeout), stale(""), polite(1))
+	r := newRelay(t, f, relay.Config{IdleTimeout: time.Hour})
+	var sends sync.WaitGroup
+	for range 4 {
+		sends.Go(func() {
+			if o := sendOver(t, r, transactions(1)...); o.err != nil {
+				t.Error(o.err)
+			}
+		})
+	}
+	sends.Wait()
+	close(idle)
+	closed.Wait()
 	if o := sendOver(t, r, transactions(1)...); o.err != nil || o.results[0].Class != relay.Relayed {
-		t.Fatalf("over a stale connection: %+v", o)
+		t.Errorf("over stale connections: %v, %s", o.err, summary(o.results[0]))
 	}
 }
 

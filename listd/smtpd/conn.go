@@ -115,17 +115,15 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// SetReadDeadline is called by go-smtp before it waits for a command. The time
-// of a message is kept here, and the server's end has no patience with idlers.
+// SetReadDeadline is called by go-smtp before it waits for a command. Within a
+// message beforeRead has the last word. The server's end has no patience with
+// who is idle.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.s.mu.Lock()
 	closing := c.s.closing
 	c.s.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.receiving {
-		return nil
-	}
 	if closing {
 		t = past
 	}

@@ -82,7 +82,14 @@ func serveOn(t testing.TB, l net.Listener, c smtpd.Config, spool smtpd.Spool, lm
 	return &world{t: t, server: s, addr: l.Addr().String()}
 }
 
-// items returns what was committed.
+// in is the same world for a subtest.
+func (w *world) in(t testing.TB) *world {
+	of := *w
+	of.t = t
+	return &of
+}
+
+// items returns what was committed, oldest first.
 func (w *world) items() []store.Item {
 	w.t.Helper()
 	items, err := w.store.Items(context.Background(), store.ItemFilter{})
@@ -180,6 +187,10 @@ func TestDialogues(t *testing.T) {
 		mail  = "MAIL FROM:<anna@example.org>\r\n"
 		team  = "RCPT TO:<team@lists.example.org>\r\n"
 	)
+	worlds := map[bool]*world{}
+	for _, lmtp := range []bool{false, true} {
+		worlds[lmtp] = newWorld(t, smtpd.Config{MaxMessageBytes: 100_000, MaxRecipients: 4, TrustedNetworks: []string{"127.0.0.0/8"}}, lmtp)
+	}
 	for _, c := range []struct {
 		name  string
 		lmtp  bool
@@ -235,9 +246,10 @@ func TestDialogues(t *testing.T) {
 		{"EHLO to LMTP", true, []string{"220 ", hello, "500"}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, smtpd.Config{MaxMessageBytes: 100_000, MaxRecipients: 4, TrustedNetworks: []string{"127.0.0.0/8"}}, c.lmtp)
+			w := worlds[c.lmtp].in(t)
+			before := len(w.items())
 			w.dial().run(c.steps...)
-			if items := w.items(); len(items) != c.items {
+			if items := w.items()[before:]; len(items) != c.items {
 				t.Errorf("%d items, want %d: %+v", len(items), c.items, items)
 			}
 		})
@@ -281,9 +293,10 @@ func TestSmuggling(t *testing.T) {
 		"\n.\r", "\r.\n", "\n\r.\n\r", "\r\x00\n.\r\x00\n", "\x00\n.\n",
 	}
 	for _, lmtp := range []bool{false, true} {
+		all := newWorld(t, smtpd.Config{TrustedNetworks: []string{"127.0.0.0/8"}}, lmtp)
 		for _, end := range ends {
 			t.Run(fmt.Sprintf("%q lmtp %v", end, lmtp), func(t *testing.T) {
-				w := newWorld(t, smtpd.Config{}, lmtp)
+				w := all.in(t)
 				c := w.dial()
 				hello := map[bool]string{true: "LHLO", false: "EHLO"}[lmtp]
 				c.transaction(hello, "team")
