@@ -44,7 +44,7 @@ func TestAKilledServerLosesNothing(t *testing.T) {
 func crash(t *testing.T, ca *smimetest.CA, point crashpoint.Point, n int) {
 	sink := peer.StartSink(t, peer.SinkOptions{})
 	in := peer.Loopback(peer.Port(t))
-	site := install(t, settings{listen: "smtp://" + in, relay: "smtp://" + sink.Addr, anchor: ca.PEM(), more: withoutDirectory()}, buildCrashing)
+	site := install(t, settings{listen: "smtp://" + in, relay: "smtp://" + sink.Addr, anchor: ca.PEM(), more: append(withoutDirectory(), "harvest: { enabled: false }")}, buildCrashing)
 	members := make([]string, crew)
 	for i := range members {
 		members[i] = fmt.Sprintf("sailor%d@corp.example", i)

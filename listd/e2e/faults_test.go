@@ -16,7 +16,8 @@ import (
 	"github.com/sealist/sealist/smime/smimetest"
 )
 
-// harbour is a site with one list that has a key, one that has none, and a sink behind.
+// harbour is a site with one list that has a key, one that has none, and a sink behind. It learns no certificates, so
+// that no note about one is among the mails.
 type harbour struct {
 	*installation
 	sink  *peer.Sink
@@ -26,12 +27,12 @@ type harbour struct {
 	board *smimetest.Identity
 }
 
-func newHarbour(t *testing.T, more ...string) *harbour {
+func newHarbour(t *testing.T) *harbour {
 	t.Helper()
 	h := &harbour{sink: peer.StartSink(t, peer.SinkOptions{}), in: peer.Loopback(peer.Port(t)), ca: smimetest.NewCA("Corp")}
 	h.anna, h.board = person(h.ca, "anna@corp.example"), person(h.ca, boardList)
 	h.installation = install(t, settings{listen: "smtp://" + h.in, relay: "smtp://" + h.sink.Addr, anchor: h.ca.PEM(),
-		more: append(withoutDirectory(), more...)}, buildPlain)
+		more: append(withoutDirectory(), "harvest: { enabled: false }")}, buildPlain)
 	h.writeCertificate(h.anna)
 	h.createBoard(h.board, h.anna.Address)
 	h.must("list", "create", plainList, "--send", "public")
