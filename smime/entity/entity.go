@@ -35,11 +35,14 @@ type Limits struct {
 	Parts int
 	// Depth is how deep entities may be nested, the message itself being depth 0. Default 32.
 	Depth int
+	// Scan is how many octets may be looked through for boundaries: each level of multiparts reads its octets once more. Default
+	// 256 MiB, which is ten levels of 25 MiB each.
+	Scan int64
 }
 
 // DefaultLimits returns the limits of invariant 9.
 func DefaultLimits() Limits {
-	return Limits{HeaderOctets: 64 << 10, Parts: 1000, Depth: 32}
+	return Limits{HeaderOctets: 64 << 10, Parts: 1000, Depth: 32, Scan: 256 << 20}
 }
 
 func (l Limits) withDefaults() Limits {
@@ -52,6 +55,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Depth <= 0 {
 		l.Depth = d.Depth
+	}
+	if l.Scan <= 0 {
+		l.Scan = d.Scan
 	}
 	return l
 }
@@ -73,8 +79,9 @@ type Entity struct {
 
 // tree is what all entities of one message share.
 type tree struct {
-	limits Limits
-	parts  atomic.Int64
+	limits  Limits
+	parts   atomic.Int64
+	scanned atomic.Int64
 }
 
 // Parse reads the header section of octets, which are a whole message or entity. Any octets are an entity of some kind, so the only
@@ -109,6 +116,13 @@ func (e *Entity) Nested(octets []byte) (*Entity, error) {
 func (t *tree) count(n int) error {
 	if t.parts.Add(int64(n)) > int64(t.limits.Parts) {
 		return fmt.Errorf("%w: more than %d parts", ErrTooLarge, t.limits.Parts)
+	}
+	return nil
+}
+
+func (t *tree) scan(octets int) error {
+	if t.scanned.Add(int64(octets)) > t.limits.Scan {
+		return fmt.Errorf("%w: multiparts of more than %d octets in all", ErrTooLarge, t.limits.Scan)
 	}
 	return nil
 }

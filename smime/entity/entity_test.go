@@ -283,6 +283,8 @@ func TestLimits(t *testing.T) {
 		"depth 33":          {deep(33), true},
 		"depth 100000":      {deep(100_000), true},
 		"long boundary":     {"Content-Type: multipart/mixed; boundary=" + strings.Repeat("b", 60_000) + "\r\n\r\n" + strings.Repeat("--bbbbbbbbbbbb\r\n", 1_000_000), false},
+		"depth 20, 25 MB":   {deep(20) + strings.Repeat("--bx\n", 5_000_000), true},
+		"depth 8, 25 MB":    {deep(8) + strings.Repeat("--bx\n", 5_000_000), false},
 		"many parameters":   {"Content-Type: multipart/mixed" + strings.Repeat(";a=b", 15_000) + ";boundary=b\r\n\r\n--b\r\n\r\n", false},
 		"nested comments":   {"Content-Type: " + strings.Repeat("(", 60_000) + "multipart/mixed;boundary=b\r\n\r\n--b\r\n\r\n", false},
 	} {

@@ -55,12 +55,18 @@ func (e *Entity) split() (*Multipart, error) {
 	m := &Multipart{Boundary: boundary}
 	var parts [][]byte
 	room := e.tree.limits.Parts
-	delimiter := append([]byte("--"), boundary...)
+	delimiter := append([]byte("\n--"), boundary...)
 
+	if err := e.tree.scan(len(e.body)); err != nil {
+		return nil, err
+	}
 	start := -1 // where the current part begins; -1 in the preamble
 	for at := 0; at < len(e.body) && !m.Closed; {
+		if at = nextLine(e.body, at, delimiter); at < 0 {
+			break
+		}
 		end := lineEnd(e.body, at)
-		kind := delimiterKind(e.body[at:end], delimiter)
+		kind := delimiterKind(e.body[at:end], delimiter[1:])
 		if kind == noDelimiter {
 			at = end
 			continue
@@ -111,6 +117,19 @@ const (
 	partDelimiter
 	closeDelimiter
 )
+
+// nextLine returns the offset of the next line, the one that starts at at or one behind it, that begins with a delimiter, which is
+// given with an LF in front; -1 if there is none.
+func nextLine(b []byte, at int, delimiter []byte) int {
+	if bytes.HasPrefix(b[at:], delimiter[1:]) {
+		return at
+	}
+	i := bytes.Index(b[at:], delimiter)
+	if i < 0 {
+		return -1
+	}
+	return at + i + 1
+}
 
 // delimiterKind says what a line is: delimiter and, behind it, nothing but white space (transport-padding) or the two hyphens of
 // the closing delimiter. A line that only begins like the delimiter is content, or the inner boundary "ab" would end at the outer "a".
