@@ -21,7 +21,8 @@ import (
 // Source is how a harvested certificate is marked where it is kept.
 const Source = "harvest"
 
-// maxPerAddress bounds how many certificates are kept for one address.
+// maxPerAddress bounds how many certificates that can be used are kept for one
+// address. More are not learnt.
 const maxPerAddress = 16
 
 // Shelf is where certificates are kept.
@@ -96,9 +97,9 @@ type Mail struct {
 // the message. Only certificates that may be encrypted to are learnt; none is
 // ever removed, so a mail signed by a key that only signs takes nothing away.
 //
-// A certificate whose path ends in another anchor than that of certificates
-// already kept for the address is not learnt: a second CA does not take over a
-// person silently.
+// If certificates are kept for the address, and none of them leads to the trust
+// anchor that vouches for this signer, nothing is learnt: another CA does not
+// take over a person silently, not even after they expired.
 func (h *Harvest) Learn(ctx context.Context, mail Mail, judge smime.Judge) ([]Learnt, error) {
 	signer := mail.Author.Signer
 	if !mail.Author.Authenticated || signer == nil || !signer.Verdict.OK() {
@@ -110,16 +111,20 @@ func (h *Harvest) Learn(ctx context.Context, mail Mail, judge smime.Judge) ([]Le
 	}
 	l := learner{mail: mail, judge: judge, bag: bag(mail.Message), anchor: anchor(signer.Verdict)}
 	l.remember(kept)
-	if l.otherAnchor {
+	if l.otherAnchor && !l.sameAnchor {
 		return nil, nil
 	}
 	var learnt []Learnt
 	for _, cert := range l.candidates() {
-		fresh := !l.held[trust.Fingerprint(cert)]
-		if fresh && len(l.held) >= maxPerAddress {
+		print := trust.Fingerprint(cert)
+		fresh := !l.held[print]
+		if fresh && l.usableHeld >= maxPerAddress {
 			continue
 		}
-		l.held[trust.Fingerprint(cert)] = true
+		if fresh {
+			l.held[print] = true
+			l.usableHeld++
+		}
 		learnt = append(learnt, Learnt{Kept: l.kept(cert), Parsed: cert, New: fresh})
 	}
 	return learnt, nil
@@ -131,12 +136,16 @@ type learner struct {
 	judge       smime.Judge
 	bag         []*x509.Certificate
 	anchor      string
-	held        map[string]bool // fingerprints kept for the author
-	newest      time.Time       // latest notBefore among them that is still usable
-	otherAnchor bool            // a usable one leads to another anchor
+	held        map[string]bool // fingerprints of all that is kept for the author
+	usableHeld  int             // how many of these can be used now
+	newest      time.Time       // latest notBefore among them
+	sameAnchor  bool            // one of them leads to the signer's anchor
+	otherAnchor bool            // one of them leads to another anchor
 }
 
-// remember takes in what is kept already.
+// remember takes in what is kept already. What has expired still says under
+// which anchor the person was known: it is judged by its last moment, so that
+// another CA need not but wait.
 func (l *learner) remember(kept []directory.Kept) {
 	l.held = map[string]bool{}
 	for _, k := range kept {
@@ -145,11 +154,22 @@ func (l *learner) remember(kept []directory.Kept) {
 			continue
 		}
 		l.held[trust.Fingerprint(cert)] = true
-		v := l.judge.Judge(cert, trust.Encryption, l.mail.Received, append(parse(k.Chain), l.bag...))
+		at := l.mail.Received
+		if at.After(cert.NotAfter) {
+			at = cert.NotAfter
+		}
+		v := l.judge.Judge(cert, trust.Encryption, at, append(parse(k.Chain), l.bag...))
 		if !v.OK() {
 			continue
 		}
-		l.otherAnchor = l.otherAnchor || anchor(v) != l.anchor
+		if anchor(v) == l.anchor {
+			l.sameAnchor = true
+		} else {
+			l.otherAnchor = true
+		}
+		if at.Equal(l.mail.Received) {
+			l.usableHeld++
+		}
 		if cert.NotBefore.After(l.newest) {
 			l.newest = cert.NotBefore
 		}
@@ -167,17 +187,18 @@ func (l *learner) candidates() []*x509.Certificate {
 		out = append(out, signer.Certificate)
 	}
 	for _, cert := range l.bag {
-		if cert.Equal(signer.Certificate) || !l.usable(cert) || !trust.Names(cert, l.mail.Author.Author) {
+		switch preferred := signer.EncryptionKeyPreference; {
+		case cert.Equal(signer.Certificate) || !trust.Names(cert, l.mail.Author.Author):
+			continue
+		case preferred != nil && !preferred.Matches(cert):
+			continue
+		case preferred == nil && cert.NotBefore.Before(l.newest):
 			continue
 		}
-		if preferred := signer.EncryptionKeyPreference; preferred != nil {
-			if !preferred.Matches(cert) {
-				continue
-			}
-		} else if cert.NotBefore.Before(l.newest) {
-			continue
+		// Last, because it is the costly one.
+		if l.usable(cert) {
+			out = append(out, cert)
 		}
-		out = append(out, cert)
 	}
 	return out
 }
