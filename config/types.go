@@ -88,9 +88,9 @@ type SMTP struct {
 	// Certificate for STARTTLS. Without one STARTTLS is not offered.
 	TLS TLSPair `mapstructure:"tls"`
 
-	// Networks whose clients may hand in mail, as `192.0.2.0/24`. They are
-	// relied upon to have done what a mail exchanger does: Sealist is meant to
-	// stand behind one.
+	// Networks of your own mail servers, as `192.0.2.0/24`. Their clients may
+	// have as many connections as they like; others, eight an address. Sealist
+	// is meant to stand behind a mail exchanger: it looks at no black lists.
 	TrustedNetworks []string `mapstructure:"trusted_networks"`
 
 	// Largest message that is taken, in octets; a larger one is refused with

@@ -5,25 +5,21 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 
+	"github.com/sealist/sealist/config"
 	"github.com/sealist/sealist/smime/trust"
 )
 
 // certificates reads the certificates of a PEM or DER file, of a folder of
-// such files, or of both; an empty path is none. A folder may hold links to
-// other files' content, as OpenSSL's c_rehash makes them: each certificate
-// counts once.
+// such files, or of both; an empty path is none. A folder may hold other files
+// beside them, and links to the same files, as OpenSSL's c_rehash makes them:
+// each certificate counts once.
 func certificates(paths ...string) ([]*x509.Certificate, error) {
 	var out []*x509.Certificate
 	seen := map[string]bool{}
 	for _, path := range paths {
-		if path == "" {
-			continue
-		}
-		files, err := filesOf(path)
+		files, err := config.CertificateFiles(path)
 		if err != nil {
 			return nil, err
 		}
@@ -33,6 +29,9 @@ func certificates(paths ...string) ([]*x509.Certificate, error) {
 				return nil, err
 			}
 			certs, err := trust.ParseCertificates(octets)
+			if errors.Is(err, trust.ErrNoCertificate) && file != path {
+				continue
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", file, err)
 			}
@@ -45,31 +44,6 @@ func certificates(paths ...string) ([]*x509.Certificate, error) {
 		}
 	}
 	return out, nil
-}
-
-// filesOf returns the path itself, or the regular files of a folder.
-func filesOf(path string) ([]string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return []string{path}, nil
-	}
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return nil, err
-	}
-	var files []string
-	for _, e := range entries {
-		file := filepath.Join(path, e.Name())
-		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
-			files = append(files, file)
-		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-	}
-	return files, nil
 }
 
 // clientTLS returns the settings of a connection whose server is vouched for

@@ -32,7 +32,7 @@ const (
 // world is a server in this process with four lists, three members whose
 // certificates lie in the PEM folder, and a sink as the next hop.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	config  *config.Config
 	ca      *smimetest.CA
@@ -60,7 +60,7 @@ func (w *world) logged() string {
 	return w.log.String()
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{
 		t: t, dir: t.TempDir(), ca: smimetest.NewCA("Example CA"), sink: peer.StartSink(t, peer.SinkOptions{}),

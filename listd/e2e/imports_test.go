@@ -29,7 +29,7 @@ var rooms = map[string][]string{
 	"directory":         {},
 	"directory/ldap":    {"directory", "smime/cms"},
 	"directory/files":   {"directory", "smime/cms"},
-	"directory/harvest": {"directory", "smime"},
+	"directory/harvest": {"directory", "smime", "smime/trust"},
 	"resolver":          {"directory", "smime", "smime/cms", "smime/trust"},
 
 	"listd/crashpoint": {},
@@ -55,9 +55,10 @@ var rooms = map[string][]string{
 	"listd/metric": {},
 	"listd/web":    {"listd/list", "listd/admin", "listd/metric"},
 	"listd":        {"config", "smime/...", "directory/...", "resolver", "listd/..."}, // less the rooms of testing
-	"listd/demo":   {"listd", "config", "smime/smimetest"},
-	"listd/peer":   {},
-	"listd/e2e":    {},
+	"listd/demo": {"listd", "config", "listd/keyring", "listd/list", "listd/store", "resolver", "smime", "smime/cms",
+		"smime/entity", "smime/smimetest"},
+	"listd/peer": {},
+	"listd/e2e":  {},
 
 	"cmd/listd":      {"listd", "listd/admin", "listd/demo", "config", "smime"},
 	"cmd/listmaster": {"listd", "listd/admin", "listd/demo", "config", "smime"},

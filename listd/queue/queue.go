@@ -332,13 +332,18 @@ func (q *Queue) outcome(s sendable, r relay.Result) store.Outcome {
 	case relay.Relayed:
 		o.State = store.DeliveryRelayed
 	case relay.Permanent:
-		o.State = store.DeliveryFailed
-		o.Reason = "refused by the next hop"
+		o.State, o.Reason = store.DeliveryFailed, "refused by the next hop"
+		if r.Err != nil {
+			o.Reason = r.Err.Error()
+		}
 	default:
 		if r.Err != nil {
 			o.Reason = r.Err.Error()
 		}
-		return q.later(s.delivery, o)
+		o = q.later(s.delivery, o)
+		if r.Stage == relay.StageConnect {
+			o.Attempts = s.delivery.Attempts // nothing of it was offered: the hop's trouble, not this member's
+		}
 	}
 	return o
 }
