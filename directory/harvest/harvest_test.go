@@ -185,6 +185,9 @@ func TestLearnsNothingUnauthenticated(t *testing.T) {
 		}
 		w.want(name, w.learn(mail))
 	}
+	mail := w.signed(anna, id, nil)
+	mail.Author.Authenticated = false // as a replay will have it
+	w.want("not authenticated after all", w.learn(mail))
 }
 
 // Invariant 7: the bag is not signed.
