@@ -117,7 +117,7 @@ func TestBombs(t *testing.T) {
 			if m.Err != nil && (m.Content != nil || m.Payload != nil) {
 				t.Error("something is handed out")
 			}
-			if took > time.Second {
+			if took > second {
 				t.Errorf("took %s", took)
 			}
 			if grown := after.TotalAlloc - before.TotalAlloc; grown > 64<<20 {

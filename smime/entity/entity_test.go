@@ -298,7 +298,7 @@ func TestLimits(t *testing.T) {
 			if errors.Is(err, entity.ErrTooLarge) != tc.bad {
 				t.Errorf("error %v", err)
 			}
-			if took > time.Second {
+			if took > second {
 				t.Errorf("took %s", took)
 			}
 			if grown := after.TotalAlloc - before.TotalAlloc; grown > 64<<20 {
