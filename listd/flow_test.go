@@ -432,3 +432,23 @@ func parse(t *testing.T, octets []byte) *entity.Entity {
 	}
 	return e
 }
+
+// TestWithoutDomainsEveryListIsOurs runs a server whose configuration names no domain.
+func TestWithoutDomainsEveryListIsOurs(t *testing.T) {
+	w := newWorld(t)
+	w.config.Domains = nil
+	w.start()
+	alice := w.people["alice"]
+	item, _ := w.settled(w.send(alice.Address, plainList, mail(alice.Address, plainList, alice.Sign(text))))
+	if item.State != store.ItemDone {
+		t.Errorf("%s: %s", item.State, item.Reason)
+	}
+	if err := rawSend(w.addr, alice.Address, "bob@example.org", "x"); err == nil || !strings.HasPrefix(err.Error(), "550") {
+		t.Errorf("mail to somebody who is no list: %v", err)
+	}
+	own := "somebody@lists.example.org"
+	item, deliveries := w.settled(w.send(own, plainList, mail(own, plainList, smimetest.Text("x\r\n"))))
+	if item.State != store.ItemRejected || len(deliveries) != 0 {
+		t.Errorf("a refusal was told to an address of our own: %s, %d deliveries", item.State, len(deliveries))
+	}
+}

@@ -55,7 +55,7 @@ func (d *Distributor) answerable(s Submission) (list.Address, bool) {
 		claimed = s.Author.Author
 	}
 	to, err := list.ParseAddress(claimed)
-	if err != nil || d.ours(to) || machineAddress(to) {
+	if err != nil || d.ours(to) || strings.EqualFold(to.Domain(), s.List.Address.Domain()) || machineAddress(to) {
 		return list.Address{}, false
 	}
 	return to, true

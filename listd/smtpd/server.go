@@ -44,10 +44,10 @@ type Spool interface {
 	Accept(ctx context.Context, in store.Incoming) (ids []string, err error)
 }
 
-// Config is how the server behaves. Only Domains is needed.
+// Config is how the server behaves. The zero value is usable.
 type Config struct {
 	Hostname        string      // in the greeting; default "localhost"
-	Domains         []string    // whose mail is ours; anything else is relaying
+	Domains         []string    // whose mail is ours; anything else is relaying. Empty: every list there is
 	TLS             *tls.Config // offers STARTTLS; nil: it is not offered
 	TrustedNetworks []string    // CIDR; their clients, and those of unix sockets, are free of ClientConnections
 	MaxMessageBytes int64       // a message has fewer octets; default 25 MiB

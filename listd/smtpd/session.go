@@ -154,7 +154,7 @@ func (s *Server) target(to string) (store.Target, error) {
 	if err != nil {
 		return store.Target{}, err
 	}
-	if !s.domains[a.Domain()] {
+	if len(s.domains) > 0 && !s.domains[a.Domain()] {
 		return store.Target{}, fmt.Errorf("%w: %s", errRelaying, a)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.c.StoreTimeout)
