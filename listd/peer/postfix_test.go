@@ -44,6 +44,9 @@ func TestPostfixBetweenSwaksAndTheSinks(t *testing.T) {
 }
 
 func TestPostfixOverLMTPAndSMTPOnTCP(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Postfix twice")
+	}
 	for _, lmtp := range []bool{true, false} {
 		lists := peer.StartSink(t, peer.SinkOptions{LMTP: lmtp})
 		postfix := peer.StartPostfix(t, peer.PostfixOptions{ListDomains: []string{"a.example", "b.example"}, ListURL: lists.URL})
