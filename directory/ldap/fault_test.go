@@ -459,6 +459,49 @@ func TestImpatientCallers(t *testing.T) {
 	}
 }
 
+// TestTimeoutEndsTheConnection: a connection on which an answer failed to come is not used again.
+func TestTimeoutEndsTheConnection(t *testing.T) {
+	var first *conversation
+	var mu sync.Mutex
+	server := startFake(t, binding(func(c *conversation, r request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if first == nil || first == c {
+			first = c // a black hole
+			return
+		}
+		answering(person{alice, anyone})(c, r)
+	}))
+	ticking := newClock()
+	o := options(server.url)
+	o.Timeout, o.Clock = 300*time.Millisecond, ticking.Now
+	d := open(t, o)
+	if a := ask(t, d, alice); a.Outage() == nil {
+		t.Errorf("%+v", a)
+	}
+	ticking.Advance(2 * time.Second)
+	if a := ask(t, d, alice); a.Err != nil || server.dialled() != 2 {
+		t.Errorf("%+v on connection %d", a, server.dialled())
+	}
+}
+
+// TestBrokenFilter is our own fault, and no server is thought down for it.
+func TestBrokenFilter(t *testing.T) {
+	server := startFake(t, answering(person{alice, anyone}))
+	client, err := ldap.NewClient(options(server.url).ClientOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.Search(t.Context(), ldap.Request{Filter: "(mail=" + alice}); err == nil || client.Health()[0].State != "unused" {
+		t.Errorf("%v, %+v", err, client.Health())
+	}
+	r, err := client.Search(t.Context(), ldap.Request{Filter: "(mail=" + alice + ")", Attributes: []string{"mail"}})
+	if err != nil || len(r.Entries) != 1 || r.Server != server.url || r.Trusted {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // TestBusyServer is left alone for a while although its connection is sound.
 func TestBusyServer(t *testing.T) {
 	first := startFake(t, binding(func(c *conversation, r request) { c.done(r, goldap.LDAPResultBusy, "") }))
