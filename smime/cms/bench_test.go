@@ -7,7 +7,9 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"go.mozilla.org/pkcs7"
 )
@@ -70,6 +72,61 @@ func BenchmarkBare(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkSealOverBare takes both in turn, so that what else the machine does falls on both alike, and
+// reports the median of each and their ratio, which is to stay below 1.3.
+func BenchmarkSealOverBare(b *testing.B) {
+	for _, name := range []string{"rsa2048", "p256"} {
+		for _, size := range benchSizes {
+			b.Run(name+"/"+size.name, func(b *testing.B) {
+				s, err := NewSealer(make([]byte, size.n), AES256CBC)
+				if err != nil {
+					b.Fatal(err)
+				}
+				id := who(b, name)
+				rcpts := []*Recipient{id.recipient(b, RecipientOptions{})}
+				buf := make([]byte, 0, 4096)
+				seal := func() {
+					if _, _, err := s.Seal(buf, rcpts); err != nil {
+						b.Fatal(err)
+					}
+				}
+				bare := func() {
+					if _, err := rsa.EncryptPKCS1v15(rand.Reader, rcpts[0].rsaKey, s.key.octets); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if name == "p256" {
+					bare = func() {
+						ephemeral, err := ecdh.P256().GenerateKey(rand.Reader)
+						if err != nil {
+							b.Fatal(err)
+						}
+						if _, err := ephemeral.ECDH(rcpts[0].ecdhKey); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+				seal()
+				var sealing, baring []time.Duration
+				for b.Loop() {
+					began := time.Now()
+					seal()
+					between := time.Now()
+					bare()
+					sealing = append(sealing, between.Sub(began))
+					baring = append(baring, time.Since(between))
+				}
+				slices.Sort(sealing)
+				slices.Sort(baring)
+				n := len(sealing) / 2
+				b.ReportMetric(float64(sealing[n]), "ns/seal")
+				b.ReportMetric(float64(baring[n]), "ns/bare")
+				b.ReportMetric(float64(sealing[n])/float64(baring[n]), "ratio")
+			})
+		}
 	}
 }
 
