@@ -24,8 +24,7 @@ var (
 	ErrTwoKeys        = errors.New("there is more than one private key in the file")
 	ErrNoCertificate  = errors.New("there is no certificate in the file")
 	ErrMismatch       = errors.New("no certificate in the file belongs to the private key")
-	ErrEncoding       = errors.New("the PKCS#12 file is encoded in BER, which is not read yet; convert it: openssl pkcs12 -in FILE -nodes | openssl pkcs12 -export -out NEW")
-	ErrKeyType        = errors.New("the private key is neither RSA nor elliptic-curve")
+	ErrKeyType        = errors.New("the private key is neither RSA nor of an elliptic curve P-256, P-384 or P-521")
 	ErrUnusable       = errors.New("the certificate cannot be used to encrypt to the list")
 	ErrAddress        = errors.New("the certificate does not name the list's address")
 )
@@ -53,13 +52,16 @@ func (b Bundle) LogValue() slog.Value { return slog.StringValue(b.String()) }
 func (b Bundle) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
 
 // ParsePKCS12 reads a PKCS#12 file (RFC 7292), in the forms of OpenSSL 1 and 3
-// and of Windows. The certificate that belongs to the key is the list's,
-// wherever in the file it stands; the others are its chain.
-//
-// Interim: files in BER with indefinite lengths, as Firefox, Thunderbird and
-// Bouncy Castle write them, are refused with ErrEncoding.
+// of Windows, and of NSS and Bouncy Castle (BER). The certificate that belongs
+// to the key is the list's, wherever in the file it stands; the others are its
+// chain.
 func ParsePKCS12(octets []byte, password string) (Bundle, error) {
 	key, first, others, err := pkcs12.DecodeChain(octets, password)
+	if err != nil {
+		if der, berErr := pkcs12DER(octets, password); berErr == nil && isBER(err) {
+			key, first, others, err = pkcs12.DecodeChain(der, password)
+		}
+	}
 	if err != nil {
 		return Bundle{}, named(err)
 	}
@@ -77,6 +79,11 @@ func ParsePKCS12(octets []byte, password string) (Bundle, error) {
 	return b, nil
 }
 
+// isBER tells the library's errors about an encoding it does not read.
+func isBER(err error) bool {
+	return strings.Contains(err.Error(), "asn1:")
+}
+
 // named gives the library's errors the names of this package. It has sentinels
 // for the password only.
 func named(err error) error {
@@ -84,14 +91,14 @@ func named(err error) error {
 	switch {
 	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption):
 		return ErrBundlePassword
-	case strings.Contains(text, "indefinite length found"):
-		return ErrEncoding
 	case strings.Contains(text, "exactly one key bag"):
 		return ErrTwoKeys
 	case strings.Contains(text, "private key missing"):
 		return ErrNoKey
 	case strings.Contains(text, "certificate missing"):
 		return ErrNoCertificate
+	case strings.Contains(text, "error parsing PKCS#8 private key"): // decrypted, and of a kind or curve Go does not know
+		return ErrKeyType
 	}
 	return fmt.Errorf("reading the PKCS#12 file: %w", err)
 }

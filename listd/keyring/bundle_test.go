@@ -227,7 +227,7 @@ func TestCorpora(t *testing.T) {
 		t.Skip("SEALIST_CORPORA names no folder of files written by others")
 	}
 	passwords := []string{"", "password", "cryptography", "nss", "no.secret", "nss123", "changeit", "secret", "testpw", "\x61\xCC\x8A"}
-	named := []error{keyring.ErrBundlePassword, keyring.ErrNoKey, keyring.ErrTwoKeys, keyring.ErrNoCertificate, keyring.ErrMismatch, keyring.ErrEncoding}
+	named := []error{keyring.ErrBundlePassword, keyring.ErrNoKey, keyring.ErrTwoKeys, keyring.ErrNoCertificate, keyring.ErrMismatch, keyring.ErrKeyType}
 	taken, refused := 0, map[error]int{}
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".p12") && !strings.HasSuffix(path, ".pfx") {
