@@ -27,9 +27,7 @@ func (e element) algorithm() algorithm {
 	if !r.empty() {
 		a.parameters = r.next()
 	}
-	if !r.empty() {
-		r.doc.malformed("more than parameters in an AlgorithmIdentifier")
-	}
+	r.done("an AlgorithmIdentifier")
 	a.encoded = e.der()
 	return a
 }

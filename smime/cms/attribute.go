@@ -55,9 +55,7 @@ func readSigner(e element) signer {
 	s.signature = r.algorithm("signatureAlgorithm")
 	s.value = r.take(tagOctetString, "signature").octets()
 	r.skip(explicit | 1) // unsignedAttrs: whoever forwards the message writes them
-	if !r.empty() {
-		r.doc.malformed("more than a SignerInfo holds")
-	}
+	r.done("a SignerInfo")
 	if e.doc == nil {
 		return s
 	}

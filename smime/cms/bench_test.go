@@ -53,6 +53,7 @@ func BenchmarkBare(b *testing.B) {
 		public := who(b, "rsa2048").cert.PublicKey.(*rsa.PublicKey)
 		b.ReportAllocs()
 		for b.Loop() {
+			//lint:ignore SA1019 it is what is measured
 			if _, err := rsa.EncryptPKCS1v15(rand.Reader, public, key); err != nil {
 				b.Fatal(err)
 			}
@@ -94,6 +95,7 @@ func BenchmarkSealOverBare(b *testing.B) {
 					}
 				}
 				bare := func() {
+					//lint:ignore SA1019 it is what is measured
 					if _, err := rsa.EncryptPKCS1v15(rand.Reader, rcpts[0].rsaKey, s.key.octets); err != nil {
 						b.Fatal(err)
 					}

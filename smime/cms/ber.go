@@ -233,6 +233,13 @@ func (r *reader) skip(tag byte) {
 	}
 }
 
+// done says that the level must be read to its end.
+func (r *reader) done(what string) {
+	if !r.empty() {
+		r.doc.malformed("more than %s holds", what)
+	}
+}
+
 // children reads the element's content.
 func (e element) children() *reader {
 	if e.doc == nil {

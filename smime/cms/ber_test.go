@@ -117,6 +117,11 @@ func TestReadRefuses(t *testing.T) {
 		"chunks not octets":         contentInfo(oidSignedData, seq(v, set(), seq(oidData.der(), encode(explicit, encode(chunked, null))), set())),
 		"no mac":                    contentInfo(oidAuthEnveloped, seq(v, set(), seq(oidData.der(), encodeAlgorithm(oidAES256GCM, nil)))),
 		"no recipientInfos":         contentInfo(oidEnvelopedData, seq(v, seq(oidData.der(), encodeAlgorithm(oidAES256CBC, nil)))),
+		"signed data and more":      contentInfo(oidSignedData, seq(v, set(), seq(oidData.der()), set(), null)),
+		"two contents":              seq(oidSignedData.der(), encode(explicit, seq(v, set(), seq(oidData.der()), set()), null)),
+		"content info and more":     seq(oidSignedData.der(), encode(explicit, seq(v, set(), seq(oidData.der()), set())), null),
+		"content and more":          contentInfo(oidSignedData, seq(v, set(), seq(oidData.der(), encode(explicit, encode(tagOctetString), null)), set())),
+		"encrypted and more":        contentInfo(oidEnvelopedData, seq(v, set(), seq(oidData.der(), encodeAlgorithm(oidAES256CBC, nil), encode(implicit), null))),
 		"algorithm and more":        contentInfo(oidEnvelopedData, seq(v, set(), seq(oidData.der(), seq(oidData.der(), null, null)))),
 	} {
 		if c, err := Read(der, nil); !errors.Is(err, ErrMalformed) {

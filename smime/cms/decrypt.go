@@ -9,6 +9,8 @@ import (
 	"crypto/rsa"
 	"crypto/subtle"
 	"crypto/x509"
+	"fmt"
+	"io"
 	"slices"
 )
 
@@ -29,29 +31,46 @@ type DecryptPolicy struct {
 	Allow3DES bool
 }
 
-// Decrypt opens the message with the first of the keys that fits, in the message's order.
+// Opened is what a decryption gives.
+type Opened struct {
+	// Content is the cleartext.
+	Content []byte
+	// Key is the content-encryption key. Who can open two messages under one key, or the same message
+	// sent twice, has something to hide: a list keeps a MAC of it.
+	Key ContentKey
+}
+
+// ContentKey is a content-encryption key. Printed or logged it shows nothing.
+type ContentKey []byte
+
+// Decrypt is Open, and gives the cleartext alone.
+func (ed *EnvelopedData) Decrypt(keys []Key, b *Budget, p DecryptPolicy) ([]byte, error) {
+	o, err := ed.Open(keys, b, p)
+	return o.Content, err
+}
+
+// Open opens the message with the first of the keys that fits, in the message's order.
 //
 // Its error is ErrDecrypt whatever went wrong, or ErrTooLarge if no key fitted before the
 // private-key operations of b were spent. How long a failure takes depends on what everybody can see
 // of the message and not on what failed: a key that does not unwrap is replaced by a random one, and
 // the content is decrypted in any case (RFC 3218 section 2.3.2).
-func (ed *EnvelopedData) Decrypt(keys []Key, b *Budget, p DecryptPolicy) ([]byte, error) {
+func (ed *EnvelopedData) Open(keys []Key, b *Budget, p DecryptPolicy) (Opened, error) {
 	c, ok := ed.cbc(p)
-	if !ok || ed.content.doc == nil {
-		return nil, ErrDecrypt
+	if !ok {
+		return Opened{}, ErrDecrypt
 	}
-	data, ok := ed.joined(0)
+	data, ok := ed.joined(nil, 0)
 	blockLen := len(c.iv)
 	if !ok || len(data) == 0 || len(data)%blockLen != 0 {
-		return nil, ErrDecrypt
+		return Opened{}, ErrDecrypt
 	}
-	attempts := ed.attempts(keys, orDefault(b))
 	key := random(c.keyLen)
 	found := 0
-	for attempt, err := range attempts {
+	for attempt, err := range ed.attempts(keys, orDefault(b)) {
 		if err != nil {
 			if found == 0 {
-				return nil, err
+				return Opened{}, err
 			}
 			break
 		}
@@ -61,37 +80,43 @@ func (ed *EnvelopedData) Decrypt(keys []Key, b *Budget, p DecryptPolicy) ([]byte
 		found |= ok
 	}
 	cipher.NewCBCDecrypter(c.block(key), c.iv).CryptBlocks(data, data)
-	n, ok1 := unpad(data, blockLen)
-	if found&ok1 != 1 {
+	n, whole := unpad(data, blockLen)
+	if found&whole != 1 {
 		clear(data)
-		return nil, ErrDecrypt
+		return Opened{}, ErrDecrypt
 	}
-	return data[:n:n], nil
+	return Opened{data[:n:n], key}, nil
 }
 
-// Decrypt opens the message with the first of the keys that fits, in the message's order, and
-// releases nothing before the tag of exactly the stated length has verified. Errors and time are
-// those of EnvelopedData.Decrypt.
+// Decrypt is Open, and gives the cleartext alone.
 func (ed *AuthEnvelopedData) Decrypt(keys []Key, b *Budget, p DecryptPolicy) ([]byte, error) {
+	o, err := ed.Open(keys, b, p)
+	return o.Content, err
+}
+
+// Open opens the message with the first of the keys that fits, in the message's order, and releases
+// nothing before the tag of exactly the stated length has verified (RFC 5083 section 2). Errors and
+// time are those of EnvelopedData.Open.
+func (ed *AuthEnvelopedData) Open(keys []Key, b *Budget, _ DecryptPolicy) (Opened, error) {
 	c, ok := ed.gcm()
-	if !ok || ed.content.doc == nil || len(ed.mac) != c.tagLen || !ed.attributesFit() {
-		return nil, ErrDecrypt
+	if !ok || len(ed.mac) != c.tagLen || !ed.attributesFit() {
+		return Opened{}, ErrDecrypt
 	}
+	var data []byte
 	for attempt, err := range ed.attempts(keys, orDefault(b)) {
 		if err != nil {
-			return nil, err
+			return Opened{}, err
 		}
 		key, _ := attempt.unwrap(c.keyLen)
-		data, ok := ed.joined(len(ed.mac))
-		if !ok {
-			return nil, ErrDecrypt
+		if data, ok = ed.joined(data[:0], len(ed.mac)); !ok {
+			return Opened{}, ErrDecrypt
 		}
 		data = append(data, ed.mac...)
 		if content, err := c.aead(key).Open(data[:0], c.iv, data, ed.attributes); err == nil {
-			return slices.Clip(content), nil
+			return Opened{slices.Clip(content), key}, nil
 		}
 	}
-	return nil, ErrDecrypt
+	return Opened{}, ErrDecrypt
 }
 
 // attributesFit checks what RFC 5083 section 2.1 says of authAttrs: content that is not id-data needs
@@ -103,15 +128,34 @@ func (ed *AuthEnvelopedData) attributesFit() bool {
 	return ed.attributed == ed.contentType
 }
 
-// joined returns a copy of the encrypted content with room for extra octets.
-func (e *encrypted) joined(extra int) ([]byte, bool) {
+// joined appends the encrypted content to dst, with room for extra octets; false: there is none.
+func (e *encrypted) joined(dst []byte, extra int) ([]byte, bool) {
 	content := e.content.apart()
-	n := content.octetsLen()
-	if content.doc.err != nil {
+	if content.doc == nil {
 		return nil, false
 	}
-	data := content.appendOctets(make([]byte, 0, n+extra))
-	return data, content.doc.err == nil
+	dst = slices.Grow(dst, content.octetsLen()+extra)
+	dst = content.appendOctets(dst)
+	return dst, content.doc.err == nil
+}
+
+// WriteCiphertext writes the encrypted content, whatever the form it arrived in, and says whether
+// there is any. A MAC of it knows the same ciphertext again.
+func (e *encrypted) WriteCiphertext(w io.Writer) error {
+	content := e.content.apart()
+	if content.doc == nil {
+		return fmt.Errorf("%w: no encrypted content", ErrMalformed)
+	}
+	var err error
+	content.chunks(func(piece []byte) {
+		if err == nil {
+			_, err = w.Write(piece)
+		}
+	})
+	if err == nil {
+		err = content.doc.err
+	}
+	return err
 }
 
 // attempt is a wrapped key and a private key that may unwrap it.
@@ -214,12 +258,14 @@ func (a attempt) pkcs1(n int) (cek []byte, ok int) {
 	wrapped := a.wrappedRSA()
 	if key, isKey := a.private.(*rsa.PrivateKey); isKey {
 		before := slices.Clone(cek)
+		//lint:ignore SA1019 RFC 8551 section 2.3 still has PKCS #1 v1.5, and most mail uses it
 		err := rsa.DecryptPKCS1v15SessionKey(nil, key, wrapped, cek)
 		if err != nil { // not a number below the modulus, as everybody can see
 			return cek, 0
 		}
 		return cek, 1 - subtle.ConstantTimeCompare(before, cek)
 	}
+	//lint:ignore SA1019 as above
 	got, err := a.private.(crypto.Decrypter).Decrypt(rand.Reader, wrapped, &rsa.PKCS1v15DecryptOptions{SessionKeyLen: n})
 	if err != nil || len(got) != n {
 		return cek, 0

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"testing"
 )
@@ -141,12 +142,17 @@ func cbcEncrypted(t testing.TB, key, iv, data []byte) []byte {
 // ktri is a KeyTransRecipientInfo under PKCS #1 v1.5 for an identity.
 func ktri(t testing.TB, name string, key []byte) []byte {
 	t.Helper()
-	id := who(t, name)
-	wrapped, err := rsa.EncryptPKCS1v15(rand.Reader, &id.key.(*rsa.PrivateKey).PublicKey, key)
+	return ktriRaw(t, name, encodeAlgorithm(oidRSA, null), pkcs1Wrapped(t, who(t, name), key))
+}
+
+func pkcs1Wrapped(t testing.TB, id identity, key []byte) []byte {
+	t.Helper()
+	//lint:ignore SA1019 what is read here has to be made
+	wrapped, err := rsa.EncryptPKCS1v15(rand.Reader, id.cert.PublicKey.(*rsa.PublicKey), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ktriRaw(t, name, encodeAlgorithm(oidRSA, null), wrapped)
+	return wrapped
 }
 
 func ktriRaw(t testing.TB, name string, algorithm, wrapped []byte) []byte {
@@ -247,11 +253,7 @@ func TestDecryptRules(t *testing.T) {
 	flip := func(b []byte) []byte { b[len(b)-1] ^= 1; return b }
 	typeData := attr(oidContentType, oidData.der())
 	pkcs1 := func(key []byte) []byte {
-		wrapped, err := rsa.EncryptPKCS1v15(rand.Reader, who(t, "rsa2048").cert.PublicKey.(*rsa.PublicKey), key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return wrapped
+		return pkcs1Wrapped(t, who(t, "rsa2048"), key)
 	}
 	oaep := func(parameters []byte, o *rsa.OAEPOptions) sealed {
 		wrapped, err := rsa.EncryptOAEPWithOptions(rand.Reader, who(t, "rsa2048").key.(*rsa.PrivateKey).Public().(*rsa.PublicKey), key, o)
@@ -320,6 +322,7 @@ func TestDecryptRules(t *testing.T) {
 		{"for nobody", sealed{infos: [][]byte{}}, false},
 		{"twice, the second good", sealed{infos: [][]byte{ktri(t, "rsa2048", key[:16]), ktri(t, "rsa2048", key)}}, true},
 		{"beside unknown kinds", sealed{infos: [][]byte{encode(explicit|2, null), encode(explicit | 3), encode(explicit|4, oidData.der()), encode(explicit | 9), encode(tagSequence), encode(explicit | 1), ktri(t, "rsa2048", key)}}, true},
+		{"key transport and more", sealed{infos: [][]byte{encode(tagSequence, first(ktri(t, "rsa2048", key)).content(), null)}}, false},
 		{"unknown key transport", sealed{infos: [][]byte{ktriRaw(t, "rsa2048", encodeAlgorithm(arcs(1, 2, 3), nil), make([]byte, 256))}}, false},
 		{"RSA without NULL", sealed{infos: [][]byte{ktriRaw(t, "rsa2048", encodeAlgorithm(oidRSA, nil), pkcs1(key))}}, true},
 
@@ -585,6 +588,46 @@ func TestDecryptLeavesInput(t *testing.T) {
 		if !bytes.Equal(der, before) {
 			t.Error("the message changed")
 		}
+	}
+}
+
+// TestOpen: the key and the ciphertext are there to be remembered, the same however the message is
+// written, and another in another message.
+func TestOpen(t *testing.T) {
+	chunks := func(d []byte) []byte {
+		return openEnded(explicit, encode(tagOctetString, d[:5]), encode(tagOctetString, d[5:]))
+	}
+	keys := []Key{who(t, "rsa2048").recipientKey()}
+	for _, auth := range []bool{false, true} {
+		var ciphertexts []string
+		for _, s := range []sealed{{auth: auth}, {auth: auth, chunks: chunks}} {
+			c, err := Read(s.der(t), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := c.(interface {
+				Open([]Key, *Budget, DecryptPolicy) (Opened, error)
+				WriteCiphertext(io.Writer) error
+			})
+			o, err := m.Open(keys, nil, DecryptPolicy{})
+			if err != nil || string(o.Content) != clear1 || !bytes.Equal(o.Key, bytes.Repeat([]byte{7}, 32)) {
+				t.Errorf("%q, %v", o.Content, err)
+			}
+			var b bytes.Buffer
+			if err := m.WriteCiphertext(&b); err != nil {
+				t.Error(err)
+			}
+			ciphertexts = append(ciphertexts, b.String())
+			if o, err := m.Open(nil, nil, DecryptPolicy{}); err != ErrDecrypt || o.Content != nil || o.Key != nil {
+				t.Errorf("%v, %v", o, err)
+			}
+		}
+		if ciphertexts[0] != ciphertexts[1] || ciphertexts[0] == "" {
+			t.Errorf("%x and %x", ciphertexts[0], ciphertexts[1])
+		}
+	}
+	if err := read[*EnvelopedData](t, sealed{noData: true}.der(t)).WriteCiphertext(io.Discard); !errors.Is(err, ErrMalformed) {
+		t.Error(err)
 	}
 }
 

@@ -88,6 +88,7 @@ func (e *encrypted) read(r *reader) {
 	if info.is(implicit) || info.is(explicit) {
 		e.content = info.next()
 	}
+	info.done("an EncryptedContentInfo")
 }
 
 // readAttributes reads the [1] IMPLICIT AuthAttributes. What is authenticated is their DER with the

@@ -122,5 +122,6 @@ func canonicalString(v asn1.RawValue) string {
 func (e element) issuerAndSerial() CertificateID {
 	r := e.children()
 	id := CertificateID{Issuer: r.take(tagSequence, "issuer").der(), Serial: r.take(tagInteger, "serial number").integer()}
+	r.done("an issuer and serial number")
 	return id
 }

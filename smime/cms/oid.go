@@ -92,7 +92,6 @@ var (
 	oidSMIMEAttr  = oidSMIME.with(2)
 	oidSMIMEAlg   = oidSMIME.with(3)
 	oidNISTHash   = arcs(2, 16, 840, 1, 101, 3, 4, 2)
-	oidNISTSig    = arcs(2, 16, 840, 1, 101, 3, 4, 3)
 	oidAES        = arcs(2, 16, 840, 1, 101, 3, 4, 1)
 	oidECDSA2     = arcs(1, 2, 840, 10045, 4, 3)
 	oidX963Std    = arcs(1, 3, 132, 1, 11)
@@ -144,8 +143,6 @@ var (
 	oidX25519          = arcs(1, 3, 101, 110)
 	oidP256            = arcs(1, 2, 840, 10045, 3, 1, 7)
 	oidP384            = oidNamedCurve.with(34)
-	oidP521            = oidNamedCurve.with(35)
-	oidDSA             = arcs(1, 2, 840, 10040, 4, 1)
 	oidDSAWithSHA1     = arcs(1, 2, 840, 10040, 4, 3)
 
 	// Content encryption.

@@ -2,7 +2,6 @@ package cms
 
 import (
 	"crypto/ecdh"
-	"crypto/rsa"
 	"crypto/x509"
 )
 
@@ -34,6 +33,4 @@ func publicKey(cert *x509.Certificate) any {
 }
 
 // pssOnly tells whether the certificate's RSA key is for RSASSA-PSS alone.
-func pssOnly(cert *x509.Certificate, key *rsa.PublicKey) bool {
-	return cert.PublicKey == nil && key != nil
-}
+func pssOnly(cert *x509.Certificate) bool { return cert.PublicKey == nil }

@@ -24,7 +24,7 @@ func (o *OtherData) ContentType() asn1.ObjectIdentifier { return o.Type }
 
 // Read reads a ContentInfo (RFC 5652 section 3), BER or DER, and spends one layer of b and what the
 // object holds; a nil b is a fresh budget with the default limits. What is returned refers to ber,
-// which must not be changed afterwards. Octets behind the ContentInfo are ignored: some gateways
+// which must not be changed afterwards, and is used by one goroutine at a time. Octets behind the ContentInfo are ignored: some gateways
 // pad, and nothing they say is used.
 //
 // Errors wrap ErrMalformed or ErrTooLarge.
@@ -68,8 +68,13 @@ func (r *reader) content() Content {
 	default:
 		return &OtherData{Type: contentType.public()}
 	}
-	body := r.take(explicit, "content").children()
-	return known(body.take(tagSequence, contentType.String()).children())
+	wrapper := r.take(explicit, "content").children()
+	body := wrapper.take(tagSequence, contentType.String()).children()
+	c := known(body)
+	body.done("content type " + contentType.String())
+	wrapper.done("content")
+	r.done("a ContentInfo")
+	return c
 }
 
 // version reads a CMSVersion. What the number says is visible in the structure itself, and writers

@@ -76,7 +76,7 @@ func NewRecipient(cert *x509.Certificate, o RecipientOptions) (*Recipient, error
 	r := &Recipient{oaep: o.OAEP}
 	switch key := publicKey(cert).(type) {
 	case *rsa.PublicKey:
-		if pssOnly(cert, key) {
+		if pssOnly(cert) {
 			return nil, fmt.Errorf("%w: RSA for signing only", ErrUnusableKey)
 		}
 		if bits := key.N.BitLen(); bits < 1024 || bits > 8192 {
@@ -186,6 +186,7 @@ func (r *Recipient) appendInfo(dst []byte, key *contentKey) ([]byte, error) {
 	if r.oaep {
 		wrapped, err = rsa.EncryptOAEPWithOptions(rand.Reader, r.rsaKey, key.octets, &rsa.OAEPOptions{Hash: crypto.SHA256})
 	} else {
+		//lint:ignore SA1019 what all clients read; OAEP is for those who say so
 		wrapped, err = rsa.EncryptPKCS1v15(rand.Reader, r.rsaKey, key.octets)
 	}
 	if err != nil {

@@ -89,6 +89,7 @@ func (e *encrypted) readKeyTransport(info element) {
 	}
 	rcpt.algorithm = r.algorithm("keyEncryptionAlgorithm")
 	rcpt.key = r.take(tagOctetString, "encryptedKey").octets()
+	r.done("a KeyTransRecipientInfo")
 	e.recipients = append(e.recipients, rcpt)
 }
 

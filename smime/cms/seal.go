@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"slices"
 	"sync"
 )
@@ -266,28 +264,3 @@ func appendBase64(dst, data []byte) []byte {
 	}
 	return dst
 }
-
-// String tells nothing but the cipher and the size.
-func (s *Sealer) String() string {
-	return fmt.Sprintf("sealer(%s, %d octets)", s.cipher, len(s.suffix))
-}
-
-// Format writes String for every verb.
-func (s *Sealer) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
-
-// LogValue returns String.
-func (s *Sealer) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// String tells whose key it is and nothing of the key.
-func (k Key) String() string {
-	if k.Certificate == nil {
-		return "private key"
-	}
-	return fmt.Sprintf("private key of %s", CertificateID{Issuer: k.Certificate.RawIssuer, Serial: k.Certificate.SerialNumber})
-}
-
-// Format writes String for every verb.
-func (k Key) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) }
-
-// LogValue returns String.
-func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }

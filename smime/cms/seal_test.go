@@ -3,6 +3,7 @@ package cms
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -253,13 +254,20 @@ func TestRedaction(t *testing.T) {
 	var log bytes.Buffer
 	id := who(t, "rsa2048")
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "sealer", s, "key", id.recipientKey())
+	opened := Opened{Content: []byte("the secret content"), Key: s.key.octets}
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "opened", opened, "key", opened.Key)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "opened", opened, "key", opened.Key, "sealer", s, "keys", []Key{id.recipientKey()})
+	if err := json.NewEncoder(&log).Encode([]any{s, id.recipientKey(), opened, opened.Key}); err != nil {
+		t.Fatal(err)
+	}
 	out := log.String()
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%q", "%d"} {
-		out += fmt.Sprintf(verb+verb, s, id.recipientKey())
+		out += fmt.Sprintf(verb+verb+verb+verb, s, id.recipientKey(), opened, opened.Key)
 	}
 	for _, secret := range []string{
 		fmt.Sprintf("%x", s.key.octets), fmt.Sprintf("%X", s.key.octets), fmt.Sprint(s.key.octets[:4])[1:8],
-		fmt.Sprintf("%x", s.suffix[40:60]), "D:", "Primes",
+		fmt.Sprintf("%x", s.suffix[40:60]), "D:", "Primes", "secret content", fmt.Sprintf("%x", "secret"),
+		base64.StdEncoding.EncodeToString(s.key.octets)[:8],
 	} {
 		if strings.Contains(out, secret) {
 			t.Errorf("%q shows in %q", secret, out)

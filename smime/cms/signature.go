@@ -114,7 +114,7 @@ func (s scheme) verify(cert *x509.Certificate, h crypto.Hash, digest, message, s
 		}
 		switch s.kind {
 		case pkcs1:
-			ok = !pssOnly(cert, key) && rsa.VerifyPKCS1v15(key, h, digest, signature) == nil
+			ok = !pssOnly(cert) && rsa.VerifyPKCS1v15(key, h, digest, signature) == nil
 		case pss:
 			// crypto/rsa takes a salt length of 0 for "find out", so a signature with salt passes as one
 			// without; nothing is gained by telling these apart.

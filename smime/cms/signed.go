@@ -18,7 +18,7 @@ type SignedData struct {
 	// Unreadable counts the certificates of the bag that crypto/x509 refuses, or that are over
 	// 64 KiB. Attribute certificates and the like count neither here nor there.
 	Unreadable int
-	// CRLs are the DER octets of the CertificateLists, unread.
+	// CRLs are the octets of the CertificateLists as they stand in the message, unread.
 	CRLs [][]byte
 
 	eContentType oid
@@ -69,6 +69,8 @@ func (r *reader) encapsulated() (oid, []byte) {
 	}
 	wrapper := r.take(explicit, "eContent").children()
 	content := wrapper.take(tagOctetString, "eContent").octets()
+	wrapper.done("eContent")
+	r.done("an EncapsulatedContentInfo")
 	if content == nil {
 		content = []byte{}
 	}

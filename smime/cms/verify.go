@@ -42,7 +42,7 @@ type SignerInfo struct {
 // Verify checks each SignerInfo by itself; none is an empty result.
 //
 // For an opaque signature content is sd.Content or nil. For a detached one it is the octets that
-// were signed, and then the SignedData must not carry an eContent of its own, or every SignerInfo
+// were signed (none at all are an empty slice, not nil), and then the SignedData must not carry an eContent of its own, or every SignerInfo
 // fails: two readers could be shown two contents. The signer's certificate is looked for in the bag
 // and then among extra. Each check of a signature is spent from b.
 func (sd *SignedData) Verify(content []byte, extra []*x509.Certificate, p VerifyPolicy, b *Budget) []SignerInfo {
