@@ -130,15 +130,26 @@ func (s *Sealist) openSources(context.Context) error {
 		s.Directories = append(s.Directories, d)
 	}
 	s.Harvest = harvest.New(sourceHarvest, s.Store)
-	dir := s.Config.Files.Dir
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(s.Config.DataDir, dir)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	dir, err := s.pemFolder()
+	if err != nil {
 		return fmt.Errorf("making the folder of PEM files: %w", err)
 	}
 	s.Files = files.New(sourceFiles, dir)
 	return nil
+}
+
+// pemFolder returns the folder of PEM files. One within the data folder is made
+// if it is not there; elsewhere it may be a share that is not mounted, and a
+// missing folder is an outage then (invariant 2).
+func (s *Sealist) pemFolder() (string, error) {
+	dir := s.Config.Files.Dir
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(s.Config.DataDir, dir)
+	}
+	if within, err := filepath.Rel(s.Config.DataDir, dir); err != nil || !filepath.IsLocal(within) {
+		return dir, nil
+	}
+	return dir, os.MkdirAll(dir, 0o700)
 }
 
 // directory makes one LDAP directory.
