@@ -21,7 +21,7 @@ check: lint
 # Everything, with the slow and rare parts, alone on the machine.
 test-all: test
 	$(PEERS) SEALIST_SLOW=1 $(GO) test -count=1 -timeout 60m ./...
-	SEALIST_TIMING=1 $(GO) test -count=1 -timeout 60m -p 1 -run Timing ./smime/...
+	SEALIST_TIMING=1 $(GO) test -count=1 -timeout 60m -p 1 -v -run Timing ./smime/cms
 
 packages:
 	@sh .ci/packages
