@@ -48,15 +48,12 @@ var sqliteDialect = &dialect{
 	explain:    explainSQLite,
 }
 
-// prepareSQLiteFile makes folder and file with their modes before SQLite can
-// make them with the umask's; SQLite gives -wal and -shm the mode of the file.
+// prepareSQLiteFile makes the file with its mode before SQLite can make it with
+// the umask's; SQLite gives -wal and -shm the mode of the file.
 //
 // A file that is there is not opened: closing any descriptor of it would take
 // away the POSIX locks that SQLite holds on it elsewhere in this process.
 func prepareSQLiteFile(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
 		return f.Close()

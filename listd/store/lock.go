@@ -1,10 +1,12 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 )
 
 // fileLock is an exclusive flock(2) on a file of its own. The kernel gives it
@@ -25,6 +27,25 @@ func lockFile(path string) (*fileLock, error) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return &fileLock{f}, nil
+}
+
+// waitForLock takes the lock as soon as nobody else has it. ErrBusy if that
+// takes longer than patience.
+func waitForLock(ctx context.Context, path string, patience time.Duration) (*fileLock, error) {
+	for deadline := time.Now().Add(patience); ; {
+		lock, err := lockFile(path)
+		if !errors.Is(err, ErrServerRunning) {
+			return lock, err
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("%w (%s)", ErrBusy, path)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // release leaves the file in place: removing it would let two processes lock

@@ -41,6 +41,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -129,18 +130,27 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) open(ctx context.Context, busy time.Duration) error {
+func (s *Store) open(ctx context.Context, busy time.Duration) (err error) {
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+		return err
+	}
+	// One program at a time: SQLite does not wait for a lock while it changes to
+	// WAL, nor goose while it makes its table.
+	gate, err := waitForLock(ctx, s.path+".opening", busy)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, gate.release()) }()
 	if err := prepareSQLiteFile(s.path); err != nil {
 		return err
 	}
-	var err error
 	if s.writer, s.reader, err = openSQLite(s.path, busy); err != nil {
 		return err
 	}
 	if err := s.writer.PingContext(ctx); err != nil {
 		return s.dialect.explain(err, s.path)
 	}
-	if err := s.migrate(ctx, busy); err != nil {
+	if err := s.migrate(ctx); err != nil {
 		return err
 	}
 	s.hot, err = s.prepareHot(ctx)
