@@ -168,6 +168,7 @@ func TestCheck(t *testing.T) {
 		{"no key usage at all", issue(smimetest.KeyUsage()), nil, ""},
 		{"one address of several", issue(smimetest.Addresses("News-Team@lists.example.org", "NEWS@lists.example.org")), nil, ""},
 		{"the address in the subject only", issue(smimetest.NoSAN, smimetest.DNEmail(address)), nil, ""},
+		{"no address at all", issue(smimetest.NoSAN), nil, ""},
 		{"another address", issue(smimetest.Addresses("other@lists.example.org")), keyring.ErrAddress, "other@lists.example.org"},
 		{"signs only", issue(smimetest.SignOnly), keyring.ErrUnusable, "wrong_usage"},
 		{"EC that signs only", issue(smimetest.ECP256, smimetest.KeyUsage(x509.KeyUsageDigitalSignature)), keyring.ErrUnusable, "wrong_usage"},
@@ -217,6 +218,17 @@ func TestOpenSSLPKCS12(t *testing.T) {
 				t.Errorf("%v, %d others", err, len(b.Chain))
 			}
 		})
+	}
+}
+
+func TestOpenSSLIncompletePKCS12(t *testing.T) {
+	openssl := peer.NewOpenSSL(t)
+	id := smimetest.NewCA("Root").Issue(address)
+	credential := peer.Credential{Certificate: id.Certificate.Raw, Key: id.KeyPEM()}
+	for argument, want := range map[string]error{"-nokeys": keyring.ErrNoKey, "-nocerts": keyring.ErrNoCertificate} {
+		if _, err := keyring.ParsePKCS12(openssl.PKCS12(credential, "pw", argument), "pw"); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", argument, err, want)
+		}
 	}
 }
 

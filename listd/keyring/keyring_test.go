@@ -98,6 +98,27 @@ func TestInstalledKeysOpenAgain(t *testing.T) {
 	}
 }
 
+func TestChainIsKept(t *testing.T) {
+	w := newWorld(t)
+	w.ca = w.ca.Sub("Issuing")
+	b := w.install("secret")
+	keys, err := w.keyring("secret").Keys(w.ctx, w.list)
+	if err != nil || len(keys) != 1 || len(keys[0].Chain) != 1 || !keys[0].Chain[0].Equal(b.Chain[0]) {
+		t.Errorf("%v, %v", keys, err)
+	}
+}
+
+// A server that started over an empty database opens what listmaster installs.
+func TestRunningServerSeesTheFirstKey(t *testing.T) {
+	w := newWorld(t)
+	server := w.keyring("secret")
+	w.must(server.Locked())
+	w.install("secret")
+	if keys, err := server.Keys(w.ctx, w.list); err != nil || len(keys) != 1 {
+		t.Errorf("%v, %v", keys, err)
+	}
+}
+
 func TestWrongPasswordLocks(t *testing.T) {
 	w := newWorld(t)
 	b := w.install("secret")
