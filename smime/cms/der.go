@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// der returns the element in DER: as received where lengths are definite and minimal and strings in
-// one piece, else encoded anew, with sets in order. What primitive elements hold is not judged.
+// der returns the element in DER: as received where lengths are definite and minimal and OCTET STRINGs
+// in one piece, else encoded anew, with sets in order. What primitive elements hold is not judged, and
+// other strings in pieces, which nobody writes, stay so.
 func (e element) der() []byte {
 	if e.doc == nil {
 		return nil
@@ -26,7 +27,7 @@ func (e element) isDER() bool {
 	if e.tag&constructed == 0 {
 		return true
 	}
-	if isString(e.tag &^ constructed) {
+	if e.tag == chunked {
 		return false
 	}
 	for r := e.children(); !r.empty(); {
@@ -74,16 +75,6 @@ func (e element) appendDER(dst []byte) []byte {
 		dst = append(dst, p...)
 	}
 	return dst
-}
-
-// isString tells the universal string types, which BER may cut into pieces and DER may not.
-func isString(tag byte) bool {
-	switch {
-	case tag == tagOctetString, tag == tagBitString, tag == 0x0c:
-		return true
-	default:
-		return tag >= 0x12 && tag <= 0x16 || tag >= 0x19 && tag <= 0x1e
-	}
 }
 
 // sortSet puts the encodings of a SET OF in DER's order (X.690 section 11.6).
