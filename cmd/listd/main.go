@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealist/sealist/cmd/cli"
 	"github.com/sealist/sealist/listd/admin"
 )
 
@@ -39,9 +40,6 @@ type globals struct {
 	json   bool
 }
 
-// defaultConfig is where the configuration lies unless something else is said.
-const defaultConfig = "/etc/sealist/sealist.yaml"
-
 // newRoot puts the commands together.
 func newRoot() *cobra.Command {
 	g := &globals{}
@@ -53,42 +51,10 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	path := os.Getenv("SEALIST_CONFIG")
-	if path == "" {
-		path = defaultConfig
-	}
-	root.PersistentFlags().StringVar(&g.config, "config", path, "configuration file; also the environment variable SEALIST_CONFIG")
+	cli.ConfigFlag(root, &g.config)
 	root.PersistentFlags().BoolVar(&g.json, "json", false, "answer in JSON")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(serveCommand(g), demoCommand(), configCommand(g), versionCommand(g))
-	usageErrors(root)
+	cli.UsageErrors(root)
 	return root
-}
-
-// usageErrors makes what is wrong with a command line an error of its own kind,
-// for this command and those below it.
-func usageErrors(c *cobra.Command) {
-	hint := "see `" + c.CommandPath() + " --help`"
-	wrong := func(err error, hint string) error {
-		return &admin.Error{Kind: admin.Usage, What: err.Error(), Hint: hint, Err: err}
-	}
-	c.SuggestionsMinimumDistance = 2 // cobra's own default, which it sets only for the root's legacy check
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrong(err, hint) })
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			err := check(c, args)
-			if err == nil {
-				return nil
-			}
-			if len(args) > 0 && c.HasSubCommands() {
-				if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-					return wrong(err, "did you mean `"+c.CommandPath()+" "+near[0]+"`?")
-				}
-			}
-			return wrong(err, hint)
-		}
-	}
-	for _, below := range c.Commands() {
-		usageErrors(below)
-	}
 }

@@ -60,8 +60,9 @@ var rooms = map[string][]string{
 	"listd/peer": {},
 	"listd/e2e":  {},
 
-	"cmd/listd":      {"listd", "listd/admin", "listd/demo", "config", "smime"},
-	"cmd/listmaster": {"listd", "listd/admin", "listd/demo", "config", "smime"},
+	"cmd/cli":        {"listd/admin"},
+	"cmd/listd":      {"cmd/cli", "listd", "listd/admin", "listd/demo", "config", "smime"},
+	"cmd/listmaster": {"cmd/cli", "listd", "listd/admin", "listd/demo", "config", "smime"},
 }
 
 // forTesting are the rooms that only the named ones, and _test files, may import.
