@@ -42,6 +42,13 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, batch []sto
 			out[i] = r
 		}
 	}
+	// A poisonous post must not delay the others of its batch (invariant 9).
+	defer func() {
+		if p := recover(); p != nil {
+			d.log.Error("panic while rendering copies", "spool_id", item, "panic", fmt.Sprintf("%T", p))
+			fill(queue.Delayed{Reason: errPanic.Error()})
+		}
+	}()
 	p, err := d.posts.get(item, func() (*post, error) { return d.prepare(ctx, item) })
 	if err != nil {
 		fill(queue.Delayed{Reason: err.Error()})

@@ -114,6 +114,10 @@ func (d *Distributor) prepare(ctx context.Context, id string) (*post, error) {
 	return p, nil
 }
 
+// errPanic is what a panic becomes: the fault is the program's and nothing of
+// its value, which may quote content, is told.
+var errPanic = errors.New("internal error")
+
 // maxPosts and maxPostOctets bound what opened posts may hold in memory.
 const (
 	maxPosts      = 64
@@ -139,10 +143,16 @@ type slot struct {
 func (ps *posts) get(item string, prepare func() (*post, error)) (*post, error) {
 	s := ps.slot(item)
 	s.once.Do(func() {
-		p, err := prepare()
-		ps.mu.Lock()
-		s.post, s.err = p, err
-		ps.mu.Unlock()
+		p, err := (*post)(nil), errPanic // who waits meanwhile is told so
+		defer func() {
+			ps.mu.Lock()
+			s.post, s.err = p, err
+			ps.mu.Unlock()
+			if errors.Is(err, errPanic) {
+				ps.drop(s)
+			}
+		}()
+		p, err = prepare()
 	})
 	if s.err != nil {
 		ps.drop(s)
