@@ -40,6 +40,7 @@ type world struct {
 	keys    map[string]*smimetest.Identity // of lists
 	sink    *peer.Sink
 	sealist *listd.Sealist
+	ready   chan string
 	addr    string
 	stop    func()
 
@@ -64,7 +65,7 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{
 		t: t, dir: t.TempDir(), ca: smimetest.NewCA("Example CA"), sink: peer.StartSink(t, peer.SinkOptions{}),
-		people: map[string]*smimetest.Identity{}, keys: map[string]*smimetest.Identity{},
+		people: map[string]*smimetest.Identity{}, keys: map[string]*smimetest.Identity{}, ready: make(chan string, 1),
 	}
 	for _, name := range []string{"alice", "bob", "carol", "mallory"} {
 		w.people[name] = w.ca.Issue(name + "@example.org")
@@ -125,7 +126,7 @@ func (w *world) open() {
 	w.t.Helper()
 	s, err := listd.Open(w.t.Context(), w.config, listd.Options{
 		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})), KeyIterations: 1000,
-		Ready: func(urls []string) { w.addr = strings.TrimPrefix(urls[0], "smtp://") },
+		Ready: func(urls []string) { w.ready <- strings.TrimPrefix(urls[0], "smtp://") },
 	})
 	w.must(err)
 	w.sealist = s
@@ -152,14 +153,11 @@ func (w *world) start() {
 			}
 		})
 	}
-	w.until("the server is ready", func() bool {
-		select {
-		case err := <-done:
-			w.t.Fatalf("Run ended: %v", err)
-		default:
-		}
-		return strings.Contains(w.logged(), "msg=ready")
-	})
+	select {
+	case w.addr = <-w.ready:
+	case err := <-done:
+		w.t.Fatalf("Run ended: %v", err)
+	}
 }
 
 // until waits for a condition that another goroutine brings about.
