@@ -41,9 +41,19 @@ func Names(cert *x509.Certificate, address string) bool {
 }
 
 // EqualAddress compares two e-mail addresses, the case of ASCII letters aside (RFC 8550 section 3: MUST for the domain,
-// SHOULD for the local part). Other letters are compared octet for octet: Unicode folding would make the Kelvin sign a
-// "k", and a stranger's address that of a member.
+// SHOULD for the local part), A-labels and U-labels of a domain being the same (RFC 9598 section 5). Other letters are
+// compared octet for octet: Unicode folding would make the Kelvin sign a "k", and a stranger's address that of a member.
 func EqualAddress(a, b string) bool {
+	if isASCII(a) && isASCII(b) {
+		return equalASCII(a, b)
+	}
+	localA, hostA, okA := cutLast(a)
+	localB, hostB, okB := cutLast(b)
+	return okA == okB && equalASCII(localA, localB) && canonicalDomain(hostA) == canonicalDomain(hostB)
+}
+
+// equalASCII compares octet for octet, the case of ASCII letters aside.
+func equalASCII(a, b string) bool {
 	if len(a) != len(b) {
 		return false
 	}

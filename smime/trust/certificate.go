@@ -17,6 +17,14 @@ var (
 	oidKeyUsage       = asn1.ObjectIdentifier{2, 5, 29, 15}
 	oidExtKeyUsage    = asn1.ObjectIdentifier{2, 5, 29, 37}
 
+	oidBasicConstraints      = asn1.ObjectIdentifier{2, 5, 29, 19}
+	oidNameConstraints       = asn1.ObjectIdentifier{2, 5, 29, 30}
+	oidCRLDistributionPoints = asn1.ObjectIdentifier{2, 5, 29, 31}
+	oidCertificatePolicies   = asn1.ObjectIdentifier{2, 5, 29, 32}
+	oidPolicyMappings        = asn1.ObjectIdentifier{2, 5, 29, 33}
+	oidPolicyConstraints     = asn1.ObjectIdentifier{2, 5, 29, 36}
+	oidInhibitAnyPolicy      = asn1.ObjectIdentifier{2, 5, 29, 54}
+
 	oidEmailAddress = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}
 )
 

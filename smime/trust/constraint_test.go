@@ -9,26 +9,37 @@ import (
 	"github.com/sealist/sealist/smime/trust"
 )
 
-func TestWithinConstraint(t *testing.T) {
+func TestWithinMail(t *testing.T) {
 	for _, test := range []struct {
 		address, constraint string
-		want                bool
+		permits, excludes   bool
 	}{
-		{"a@corp.example", "corp.example", true},
-		{"a@CORP.example", "corp.Example", true},
-		{"a@mail.corp.example", "corp.example", false}, // crypto/x509 lets this pass
-		{"a@mail.corp.example", ".corp.example", true},
-		{"a@corp.example", ".corp.example", false},
-		{"a@evilcorp.example", ".corp.example", false},
-		{"a@corp.example", "a@corp.example", true},
-		{"b@corp.example", "a@corp.example", false},
-		{"a@mail.corp.example", "a@corp.example", false},
-		{"a@corp.example", "", true},
-		{`"a@b"@corp.example`, "corp.example", true},
-		{"jörg@corp.example", "corp.example", true},
+		{"a@corp.example", "corp.example", true, true},
+		{"a@CORP.example", "corp.Example", true, true},
+		{"a@mail.corp.example", "corp.example", false, false}, // crypto/x509 lets this pass
+		{"a@mail.corp.example", ".corp.example", true, true},
+		{"a@corp.example", ".corp.example", false, false},
+		{"a@evilcorp.example", ".corp.example", false, false},
+		{"a@corp.example", "a@corp.example", true, true},
+		{"b@corp.example", "a@corp.example", false, false},
+		{"A@corp.example", "a@corp.example", false, true}, // RFC 5280 section 7.5; but Names compares without case
+		{`"a"@corp.example`, "a@corp.example", false, true},
+		{"a@mail.corp.example", "a@corp.example", false, false},
+		{"a@corp.example", "", true, true},
+		{`"a@b"@corp.example`, "corp.example", false, true}, // list.Address refuses it as well
+		{"a@b@corp.example", "corp.example", false, true},
+		{"corp.example", "corp.example", false, true},
+		{"a@", "corp.example", false, true},
+		{"@corp.example", "corp.example", false, true},
+		{"", "corp.example", false, true},
+		{"a\x00@corp.example", "corp.example", false, true},
+		{"jörg@corp.example", "corp.example", true, true},
+		{"a@bücher.example", "xn--bcher-kva.example", true, true},
+		{"a@mail.bücher.example", ".xn--bcher-kva.example", true, true},
+		{"a@xn--bcher-kva.example", "bücher.example", true, true},
 	} {
-		if got := trust.WithinConstraint(test.address, test.constraint); got != test.want {
-			t.Errorf("%q within %q: %v", test.address, test.constraint, got)
+		if permits, excludes := trust.WithinMail(test.address, test.constraint, false), trust.WithinMail(test.address, test.constraint, true); permits != test.permits || excludes != test.excludes {
+			t.Errorf("%q within %q: permitted %v, excluded %v", test.address, test.constraint, permits, excludes)
 		}
 	}
 }

@@ -7,5 +7,5 @@ func (p *Policy) Cached() int {
 	return len(p.cache.young) + len(p.cache.old)
 }
 
-// WithinConstraint is withinConstraint.
-var WithinConstraint = withinConstraint
+// WithinMail is withinMail.
+var WithinMail = withinMail

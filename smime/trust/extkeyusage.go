@@ -17,3 +17,15 @@ func extKeyUsage(cert *x509.Certificate, _ Use, _ time.Time) Verdict {
 func forMail(cert *x509.Certificate) bool {
 	return slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageEmailProtection) || slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageAny)
 }
+
+// limitedToMail wants the same of the CAs between leaf and anchor. RFC 5280 gives extendedKeyUsage in a CA certificate no
+// meaning; the Mozilla and Microsoft root programmes, NSS and crypto/x509 read it as a limit on what lies below, and CAs
+// set it so.
+func limitedToMail(path []*x509.Certificate, use Use, at time.Time) Verdict {
+	for _, ca := range path[1:max(len(path)-1, 1)] {
+		if v := extKeyUsage(ca, use, at); v.Reason != "" {
+			return v
+		}
+	}
+	return Verdict{}
+}

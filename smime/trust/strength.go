@@ -51,6 +51,8 @@ func (p *Policy) rsaStrength(cert *x509.Certificate, key *rsa.PublicKey) Verdict
 		return refuse(WeakAlgorithm, "%s has an RSA key of %d bits, the most is %d", describe(cert), bits, maxRSABits)
 	case key.E < minRSAExponent || key.E%2 == 0:
 		return refuse(WeakAlgorithm, "%s has an RSA key with the public exponent %d, the least is %d", describe(cert), key.E, minRSAExponent)
+	case roca(key):
+		return refuse(WeakAlgorithm, "%s has an RSA key that a flawed smart card made and that can be factored (ROCA, CVE-2017-15361)", describe(cert))
 	}
 	return Verdict{}
 }
