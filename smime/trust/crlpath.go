@@ -75,20 +75,13 @@ func (p *Policy) CRLSigners(c *CRL, anchor *x509.Certificate, at time.Time, extr
 	if c.Verify(anchor, l) == nil {
 		return [][]*x509.Certificate{{anchor}}
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(anchor)
 	var paths [][]*x509.Certificate
 	for _, signer := range slices.Concat(p.intermediates, extra) {
 		if !c.IssuedInNameOf(signer) || c.Verify(signer, l) != nil {
 			continue
 		}
-		if v := p.strength(signer, Signing, at); v.Reason != "" {
-			continue
-		}
-		chains, err := signer.Verify(x509.VerifyOptions{Roots: roots, Intermediates: p.pool(extra), CurrentTime: at,
-			KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
-		if err == nil {
-			paths = append(paths, chains[0])
+		if v := p.authorityPath(signer, anchor, at, extra); v.OK() {
+			paths = append(paths, v.Path)
 		}
 	}
 	return paths

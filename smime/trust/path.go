@@ -64,14 +64,3 @@ func (p *Policy) authorityPath(cert, anchor *x509.Certificate, at time.Time, ext
 		return p.authorities(path, Signing, at)
 	}).from(cert)
 }
-
-// pool is the configured helpers, and those of extra that are worth looking at.
-func (p *Policy) pool(extra []*x509.Certificate) *x509.CertPool {
-	pool := x509.NewCertPool()
-	for _, cert := range slices.Concat(p.intermediates, extra) {
-		if !tooCostly(cert) {
-			pool.AddCert(cert)
-		}
-	}
-	return pool
-}
