@@ -254,8 +254,12 @@ func (q *Queue) renew(ctx context.Context) {
 // deliver renders a batch and relays what may go. soft ends what is not begun,
 // hard ends what is.
 func (q *Queue) deliver(soft, hard context.Context, batch []store.Delivery, c *committer) {
-	var ready []sendable
-	for i, r := range q.render(hard, batch) {
+	q.send(soft, hard, q.judge(hard, batch, c), c)
+}
+
+// judge renders a batch, writes down what may not go, and returns the rest.
+func (q *Queue) judge(ctx context.Context, batch []store.Delivery, c *committer) (ready []sendable) {
+	for i, r := range q.render(ctx, batch) {
 		d := batch[i]
 		switch r := r.(type) {
 		case Copy:
@@ -268,13 +272,27 @@ func (q *Queue) deliver(soft, hard context.Context, batch []store.Delivery, c *c
 			c.add(q.later(d, store.Outcome{Reason: r.Reason}))
 		}
 	}
-	q.send(soft, hard, ready, c)
+	return ready
 }
 
 // sendable is a delivery with the copy that was made for it.
 type sendable struct {
 	delivery store.Delivery
 	copy     Copy
+}
+
+// maxJudged is how long a rendering holds. A next hop may be slow, and whoever
+// is dismissed while the first copies of a batch crawl along gets none of the
+// last (invariant 2: judged again at the moment a copy is sealed).
+const maxJudged = 2 * time.Second
+
+// deliveries are those that copies were made for.
+func deliveries(ready []sendable) []store.Delivery {
+	batch := make([]store.Delivery, len(ready))
+	for i, s := range ready {
+		batch[i] = s.delivery
+	}
+	return batch
 }
 
 // send relays copies over one connection. What the relay did not take, because
@@ -284,8 +302,14 @@ func (q *Queue) send(soft, hard context.Context, ready []sendable, c *committer)
 		return
 	}
 	n := 0 // copies taken so far
+	judged := q.o.Clock()
 	next := func() (relay.Transaction, bool) {
 		for n < len(ready) && soft.Err() == nil {
+			if q.o.Clock().Sub(judged).Abs() > maxJudged {
+				ready, n = q.judge(hard, deliveries(ready[n:]), c), 0
+				judged = q.o.Clock() // judging may take long itself, and there must be an end to it
+				continue
+			}
 			s := ready[n]
 			n++
 			parts, err := q.parts(s)

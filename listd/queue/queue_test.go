@@ -316,3 +316,45 @@ func TestStopGivesBackWhatWasNotBegun(t *testing.T) {
 		t.Errorf("%d mails at the sink, %d relayed in the database", n, relayed)
 	}
 }
+
+// TestJudgedAgainBehindASlowHop dismisses a member while the copies before his
+// are on their way: a batch that takes long is judged again.
+func TestJudgedAgainBehindASlowHop(t *testing.T) {
+	var mu sync.Mutex
+	late, dismissed := time.Duration(0), false
+	w := newWorld(t, 4, peer.SinkOptions{Behave: func(s peer.Step) peer.Act {
+		if s.Verb == "BODY" { // the first copy takes its time
+			mu.Lock()
+			defer mu.Unlock()
+			if !dismissed {
+				late, dismissed = time.Minute, true
+			}
+		}
+		return peer.Act{}
+	}})
+	w.run(func(d store.Delivery) queue.Rendering {
+		mu.Lock()
+		defer mu.Unlock()
+		if dismissed && d.Address.Local() == "m3" {
+			return queue.Cancelled{Reason: "no longer subscribed"}
+		}
+		return nil
+	}, queue.Options{Workers: 1, Clock: func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Now().Add(late)
+	}})
+	by := w.until("all copies", finished)
+	for name, d := range by {
+		want := store.DeliveryRelayed
+		if name == "m3" {
+			want = store.DeliveryCancelled
+		}
+		if d.State != want || name != "m3" && d.Attempts != 1 {
+			t.Errorf("%s: %s %s after %d attempts", name, d.State, d.Reason, d.Attempts)
+		}
+	}
+	if n := len(w.sink.Mails()); n != 3 {
+		t.Errorf("%d mails", n)
+	}
+}
