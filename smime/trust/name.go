@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -26,9 +27,9 @@ var errName = errors.New("not a distinguished name")
 //
 // RFC 5280 section 7.1 wants values of PrintableString and UTF8String compared after the LDAP string preparation of
 // RFC 4518: case does not matter, nor which of the two types it is, nor how much white space stands between words or at
-// the ends. Section 7.2 and 7.3 say the same of the IA5Strings domainComponent and emailAddress. Values of other types
-// are compared octet for octet, which section 7.1 allows. The attributes of a multi-valued relative distinguished name
-// have no order.
+// the ends. Sections 7.2 and 7.5 say the same of the IA5String domainComponent, section 4.1.2.6 of emailAddress; of
+// BMPString section 7.1 leaves it open. Values of other types are compared octet for octet, which section 7.1 allows. The
+// attributes of a multi-valued relative distinguished name have no order.
 func parseName(der []byte) (distinguishedName, error) {
 	input := cryptobyte.String(der)
 	var rdns cryptobyte.String
@@ -59,15 +60,32 @@ func relativeName(set cryptobyte.String) (string, error) {
 			!attribute.ReadAnyASN1(&value, &tag) || !attribute.Empty() {
 			return "", errName
 		}
-		switch tag {
-		case cbasn1.UTF8String, cbasn1.PrintableString, cbasn1.IA5String:
-			attributes = append(attributes, counted(string(oid))+"s"+counted(prepare(string(value))))
-		default:
+		if text, ok := directoryString(tag, value); ok {
+			attributes = append(attributes, counted(string(oid))+"s"+counted(prepare(text)))
+		} else {
 			attributes = append(attributes, counted(string(oid))+strconv.Itoa(int(tag))+counted(string(value)))
 		}
 	}
 	slices.Sort(attributes)
 	return strings.Join(attributes, ""), nil
+}
+
+// directoryString reads the string types in which names are written.
+func directoryString(tag cbasn1.Tag, value []byte) (string, bool) {
+	switch tag {
+	case cbasn1.PrintableString, cbasn1.IA5String, cbasn1.UTF8String:
+		return string(value), utf8.Valid(value)
+	case cbasn1.Tag(30): // BMPString
+		if len(value)%2 != 0 {
+			return "", false
+		}
+		units := make([]uint16, len(value)/2)
+		for i := range units {
+			units[i] = uint16(value[2*i])<<8 | uint16(value[2*i+1])
+		}
+		return string(utf16.Decode(units)), true
+	}
+	return "", false
 }
 
 // counted puts a string's length in front of it, so that no value can pretend to be two.
@@ -78,9 +96,6 @@ func counted(s string) string { return strconv.Itoa(len(s)) + ":" + s }
 func prepare(s string) string {
 	if text, ok := prepareASCII(s); ok {
 		return text
-	}
-	if !utf8.ValidString(s) {
-		return s
 	}
 	mapped := strings.Map(func(r rune) rune {
 		switch {
