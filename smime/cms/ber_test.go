@@ -44,6 +44,21 @@ func TestBERForms(t *testing.T) {
 	}
 }
 
+// TestBERIsReadOnce: elements of indefinite length inside each other are not walked again and again.
+func TestBERIsReadOnce(t *testing.T) {
+	content := openEnded(chunked, bytes.Repeat(encode(tagOctetString, []byte("chunk")), 10_000))
+	der := openEnded(tagSequence, oidSignedData.der(), openEnded(explicit, openEnded(tagSequence, encode(tagInteger, []byte{1}), encode(tagSet),
+		openEnded(tagSequence, oidData.der(), openEnded(explicit, openEnded(chunked, openEnded(chunked, openEnded(chunked, content))))), encode(tagSet))))
+	b := NewBudget(Limits{})
+	c, err := Read(der, b)
+	if err != nil || len(c.(*SignedData).Content) != 50_000 {
+		t.Fatal(err)
+	}
+	if b.elements > 3*10_000+200 {
+		t.Errorf("%d elements looked at", b.elements)
+	}
+}
+
 // TestReadMalformed: no prefix of a message reads, and no octet of it can be changed into a panic.
 func TestReadMalformed(t *testing.T) {
 	messages := map[string][]byte{
@@ -100,6 +115,7 @@ func TestReadRefuses(t *testing.T) {
 		"length beyond the end":     {tagSequence, 0x84, 0xff, 0xff, 0xff, 0xff},
 		"length of nine octets":     {tagSequence, 0x89, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 		"negative length":           {tagSequence, 0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+		"length of minus one":       slices.Concat([]byte{tagSequence, 0x88}, bytes.Repeat([]byte{0xff}, 8), oidData.der(), []byte{0, 0}),
 		"tag without end":           {0x3f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
 		"end without begin":         {tagSequence, 2, 0, 0},
 		"end of contents with some": {tagSequence, 0x80, 0, 1, 0, 0},

@@ -210,13 +210,19 @@ func TestCompressedData(t *testing.T) {
 	}
 }
 
-// TestZipBomb: a message of 200 KB that inflates to 200 MB, and one that does so in layers.
+// TestZipBomb: a message of 16 MB that inflates to 16 GB, and a smaller one in layers.
 func TestZipBomb(t *testing.T) {
-	bomb := compressedMessage(t, make([]byte, 200<<20))
-	cd := read[*CompressedData](t, bomb)
-	within(t, "200 MB", func() {
+	var z bytes.Buffer
+	w := zlib.NewWriter(&z)
+	w.Flush()
+	begin := z.Len()
+	w.Write(make([]byte, 16<<20))
+	w.Flush()
+	stream := slices.Concat(z.Bytes(), bytes.Repeat(z.Bytes()[begin:], 1000))
+	cd := read[*CompressedData](t, compressedOctets(oidZlib, stream))
+	within(t, "16 GB", func() {
 		_, err := cd.Decompress(nil)
-		wantErr(t, "200 MB", err, ErrTooLarge)
+		wantErr(t, "16 GB", err, ErrTooLarge)
 	})
 	b := NewBudget(Limits{})
 	part := read[*CompressedData](t, compressedMessage(t, make([]byte, 10<<20)))

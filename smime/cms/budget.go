@@ -48,7 +48,6 @@ const (
 	maxAttributes   = 64 << 10 // octets of the attributes of one SignerInfo
 	hashedContents  = 8        // the content may be hashed as often as this, in all layers
 	maxKeyAttempts  = 32       // signature verifications, in all layers
-	maxCandidates   = 8        // certificates tried for one SignerInfo
 )
 
 // Budget is what one message may still spend. All layers of a message share one Budget; it is used

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/des"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -34,6 +35,7 @@ type sealed struct {
 	tag        func(tag []byte) []byte
 	icv        int // as stated; 0: not stated, 12
 	tagLen     int // as made; 0: icv
+	split      int // octets of the tag that stand with the content
 	attributes [][]byte
 	aad        []byte // DER of the set of attributes
 }
@@ -99,7 +101,8 @@ func (s sealed) der(t testing.TB) []byte {
 	data := s.data
 	var mac, attributes []byte
 	if s.auth {
-		mac, data = data[len(data)-s.tagLen:], data[:len(data)-s.tagLen]
+		at := len(data) - s.tagLen + s.split
+		mac, data = data[at:], data[:at]
 		if s.tag != nil {
 			mac = s.tag(mac)
 		}
@@ -171,6 +174,7 @@ type agreement struct {
 	point       []byte // the ephemeral key
 	key         []byte // the content key
 	parameters  []byte // of the originator's algorithm
+	wrapper     func(kek, key []byte) []byte
 	change      func(wrapped []byte) []byte
 	ski, static bool
 }
@@ -212,7 +216,10 @@ func (a agreement) der(t testing.TB) []byte {
 	if n == 0 {
 		n = 32
 	}
-	wrapped := wrapKey(nil, k.derive(secret, wrap, a.ukm, n), a.key)
+	if a.wrapper == nil {
+		a.wrapper = func(kek, key []byte) []byte { return wrapKey(nil, kek, key) }
+	}
+	wrapped := a.wrapper(k.derive(secret, wrap, a.ukm, n), a.key)
 	if a.change != nil {
 		wrapped = a.change(wrapped)
 	}
@@ -383,6 +390,8 @@ func TestDecryptRules(t *testing.T) {
 		{"GCM, 4 stated and there", sealed{auth: true, icv: 4, tagLen: 12, tag: func(b []byte) []byte { return b[:4] }}, false},
 		{"GCM, 11 stated and there", sealed{auth: true, icv: 11, tagLen: 12, tag: func(b []byte) []byte { return b[:11] }}, false},
 		{"GCM, 17 stated", sealed{auth: true, icv: 17, tagLen: 16}, false},
+		{"GCM, 4 octets there, the rest in the content", sealed{auth: true, icv: 16, split: 12}, false},
+		{"GCM, tag of 16, the content's end too", sealed{auth: true, icv: 12, split: -4}, false},
 		{"GCM, no tag", sealed{auth: true, tag: func([]byte) []byte { return nil }}, false},
 		{"GCM, tag altered", sealed{auth: true, icv: 16, tag: flip}, false},
 		{"GCM, nonce of 16", sealed{auth: true, icv: 16, iv: iv}, true},
@@ -467,6 +476,80 @@ func TestKeyDerivation(t *testing.T) {
 
 // exchangerOnly and decrypterOnly hide all but the interface, as a hardware module's key does.
 type exchangerOnly struct{ ecdh.KeyExchanger }
+
+// TestGarbageNeverOpens: padding that fits a random key by chance is not enough.
+func TestGarbageNeverOpens(t *testing.T) {
+	flip := func(b []byte) []byte { b[3] ^= 1; return b }
+	ed := read[*EnvelopedData](t, sealed{infos: [][]byte{agreement{who: "p256", change: flip}.der(t)}}.der(t))
+	for range 3000 { // one in 256 random keys makes fitting padding
+		if got, err := ed.Decrypt([]Key{who(t, "p256").recipientKey()}, nil, DecryptPolicy{}); err != ErrDecrypt || got != nil {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+}
+
+// TestFirstKeyCounts: a second RecipientInfo for the same key, with a content key that happens to make
+// fitting padding, does not displace the first.
+func TestFirstKeyCounts(t *testing.T) {
+	s := sealed{}.fill(t)
+	c := contentCipher{keyLen: 32, iv: s.iv}
+	other := make([]byte, 32)
+	for c.padded(other, s.data) == 0 {
+		rand.Read(other)
+	}
+	s.infos = append(s.infos, ktri(t, "rsa2048", other))
+	if got, err := decrypt(t, s.der(t), DecryptPolicy{}, who(t, "rsa2048").recipientKey()); err != nil || string(got) != clear1 {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// Test3DESWrap: Triple-DES key wrap is read for Triple-DES content and for nothing else.
+func Test3DESWrap(t *testing.T) {
+	key := bytes.Repeat([]byte{7}, 24)
+	a := agreement{who: "p256", wrap: oid3DESWrap, wrapNull: true, key: key, wrapper: wrap3DES}
+	iv := bytes.Repeat([]byte{9}, 16)
+	aes := sealed{key: key, infos: [][]byte{a.der(t)}, cipher: encodeAlgorithm(oidAES192CBC, encode(tagOctetString, iv))}
+	block, err := des.NewTripleDESCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := []byte("16 octets of it.\x08\x08\x08\x08\x08\x08\x08\x08")
+	cipher.NewCBCEncrypter(block, iv[:8]).CryptBlocks(data, data)
+	tripled := sealed{infos: aes.infos, cipher: encodeAlgorithm(oid3DESCBC, encode(tagOctetString, iv[:8])), data: data}
+	a.change = func(b []byte) []byte { b[5] ^= 1; return b }
+	altered := tripled
+	altered.infos = [][]byte{a.der(t)}
+	k := who(t, "p256").recipientKey()
+	if got, err := decrypt(t, tripled.der(t), DecryptPolicy{Allow3DES: true}, k); err != nil || string(got) != "16 octets of it." {
+		t.Errorf("%q, %v", got, err)
+	}
+	for name, m := range map[string]sealed{"AES": aes, "altered": altered} {
+		if _, err := decrypt(t, m.der(t), DecryptPolicy{Allow3DES: true}, k); err != ErrDecrypt {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := decrypt(t, tripled.der(t), DecryptPolicy{}, k); err != ErrDecrypt {
+		t.Errorf("not allowed: %v", err)
+	}
+	if got := read[*EnvelopedData](t, tripled.der(t)).Recipients()[0].KeyEncryption; got != "ecdh-sha256kdf-3deswrap" {
+		t.Error(got)
+	}
+}
+
+// wrap3DES is RFC 3217 section 3.1.
+func wrap3DES(kek, key []byte) []byte {
+	block, err := des.NewTripleDESCipher(kek)
+	if err != nil {
+		panic(err)
+	}
+	iv := bytes.Repeat([]byte{3}, 8)
+	data := append(slices.Clone(key), sum(crypto.SHA1, key)[:8]...)
+	cipher.NewCBCEncrypter(block, iv).CryptBlocks(data, data)
+	data = append(iv, data...)
+	slices.Reverse(data)
+	cipher.NewCBCEncrypter(block, unhex("4adda22c79e82105")).CryptBlocks(data, data)
+	return data
+}
 
 // TestOpaqueKeys: keys behind crypto.Decrypter and ecdh.KeyExchanger.
 func TestOpaqueKeys(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -128,6 +129,14 @@ func TestSealSeveralRecipients(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkDER(t, der)
+		infos := first(der).children().child(1).children().next().children().child(1)
+		var parts [][]byte
+		for r := infos.children(); !r.empty(); {
+			parts = append(parts, r.next().raw())
+		}
+		if len(parts) != len(names) || !slices.IsSortedFunc(parts, bytes.Compare) {
+			t.Errorf("%s: the set of %d RecipientInfos is not in order", c, len(parts))
+		}
 		for _, name := range names {
 			if got := opened(t, der, who(t, name).recipientKey()); string(got) != "for all of you" {
 				t.Errorf("%s, %s: %q", c, name, got)

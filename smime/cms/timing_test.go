@@ -2,6 +2,9 @@ package cms
 
 import (
 	"bytes"
+	crand "crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -98,6 +101,12 @@ func welch(a, b []float64) float64 {
 	return (ma - mb) / math.Sqrt(ea+eb)
 }
 
+// oaepAfter is the identifier of OAEP, in place of the one that is read.
+func oaepAfter(r *reader) []byte {
+	r.next()
+	return encodeAlgorithm(oidOAEP, oaepSHA256())
+}
+
 // spin burns time, as code would that takes another branch.
 func spin(d time.Duration) {
 	for began := time.Now(); time.Since(began) < d; {
@@ -118,7 +127,20 @@ func TestTimingOfFailures(t *testing.T) {
 	good, bad := content(1), content(0)
 	flip := func(b []byte) []byte { b[len(b)-1] ^= 1; return b }
 	transported := func(wrapped []byte) []byte { return ktri(t, "rsa1024", wrapped) }
-	// What is no PKCS #1 v1.5 for this key: a key wrapped for another, made smaller than the modulus.
+	oaep := func(key []byte) []byte {
+		public := who(t, "rsa1024").cert.PublicKey.(*rsa.PublicKey)
+		wrapped, err := rsa.EncryptOAEP(sha256.New(), crand.Reader, public, key, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ktriRaw(t, "rsa1024", encodeAlgorithm(oidOAEP, oaepSHA256()), wrapped)
+	}
+	// retitled says that what is wrapped is under OAEP.
+	retitled := func(ktri []byte) []byte {
+		r := first(ktri).children()
+		return encode(tagSequence, r.next().raw(), r.next().raw(), oaepAfter(r), r.next().raw())
+	}
+	// What is no padding for this key: any number below the modulus.
 	garbage := func() []byte {
 		wrapped := make([]byte, 128)
 		for i := range wrapped[1:] {
@@ -144,6 +166,11 @@ func TestTimingOfFailures(t *testing.T) {
 				return sealed{infos: [][]byte{agreed(agreement{key: bytes.Repeat([]byte{8}, 32)})}, data: good}
 			},
 			"padding of the content": func() sealed { return sealed{infos: [][]byte{agreed(agreement{})}, data: bad} },
+		}},
+		{"OAEP", "rsa1024", map[string]func() sealed{
+			"no OAEP padding":        func() sealed { return sealed{infos: [][]byte{retitled(garbage())}, data: good} },
+			"content key too short":  func() sealed { return sealed{infos: [][]byte{oaep(key[:16])}, data: good} },
+			"padding of the content": func() sealed { return sealed{infos: [][]byte{oaep(key)}, data: bad} },
 		}},
 		{"GCM", "rsa1024", map[string]func() sealed{
 			"no PKCS #1 padding":  func() sealed { return sealed{auth: true, infos: [][]byte{garbage()}} },

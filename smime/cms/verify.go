@@ -222,7 +222,7 @@ func (v *verifier) candidates(id SignerID) []*x509.Certificate {
 	seen := make(map[string]bool)
 	for _, certs := range [][]*x509.Certificate{v.sd.Certificates, v.extra} {
 		for _, cert := range certs {
-			if len(found) < maxCandidates && id.Matches(cert) && !seen[string(cert.Raw)] {
+			if id.Matches(cert) && !seen[string(cert.Raw)] {
 				seen[string(cert.Raw)] = true
 				found = append(found, cert)
 			}

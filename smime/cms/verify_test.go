@@ -108,6 +108,7 @@ func TestVerifyRules(t *testing.T) {
 		{name: "PSS signs with another hash", f: forgery{who: "rsa2048", signature: pssAlg(oidSHA512, oidSHA512, 32)}, want: ErrSignerMalformed},
 		{name: "Ed25519", f: forgery{who: "ed25519", digest: encodeAlgorithm(oidSHA512, nil), hash: crypto.SHA512}},
 		{name: "Ed25519, bare", f: forgery{who: "ed25519", digest: encodeAlgorithm(oidSHA512, nil), noAttributes: true}},
+		{name: "RSA's name for an Ed25519 key", f: forgery{who: "ed25519", digest: encodeAlgorithm(oidSHA512, nil), hash: crypto.SHA512, signature: encodeAlgorithm(oidRSA, null)}, want: ErrAltered},
 		{name: "Ed25519 with SHA-256", f: forgery{who: "ed25519"}, want: ErrSignerMalformed},
 
 		// CMSAlgorithmProtection: RFC 6211
