@@ -3,6 +3,7 @@ package smime
 import (
 	"crypto/x509"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sealist/sealist/smime/cms"
@@ -25,16 +26,19 @@ type Claim struct {
 	// Bound tells whether a certificate that names no address at all is pinned to this one or bound to it by a directory entry; nil
 	// means that none is.
 	Bound func(cert *x509.Certificate, address string) bool
-	// Rcpt are the addresses that stand for the list. Interim: they are compared with a protected To or Cc, and protected header
-	// fields are not read yet, so this has no effect.
+	// Rcpt are the addresses that stand for the list: where header protection covers To or Cc, one of them must be there. Without
+	// any this is not judged.
 	Rcpt []string
 }
 
 // maxSigningAhead is how far a signer's clock may be ahead (invariant 4 (f)).
 const maxSigningAhead = time.Hour
 
-// FromOuter is the From source of a message without header protection.
-const FromOuter = "outer"
+// The sources of From: the header of the message, or that which header protection covers.
+const (
+	FromOuter     = "outer"
+	FromProtected = "protected"
+)
 
 // Authentication is the verdict of invariant 4 (a)-(f).
 type Authentication struct {
@@ -42,15 +46,29 @@ type Authentication struct {
 	Authenticated bool
 	// Reason is why not; empty exactly if Authenticated.
 	Reason trust.Reason
-	// From holds the addresses of all From fields; a message that can be authenticated has exactly one.
+	// From holds the addresses of all From fields of FromSource; a message that can be authenticated has exactly one. A protected
+	// From that the outer one does not repeat may be a secret: it is for [Inspect], not for a log (invariant 1).
 	From []string
-	// FromSource is "outer". Interim: "protected" comes with header protection.
+	// FromSource is [FromProtected] where the message has header protection, else [FromOuter].
 	FromSource string
-	// Author is the address of invariant 4 (d): the From where it is one field with one address, else empty. Without Authenticated
-	// it is a mere claim.
+	// Author is the address of invariant 4 (d): the From where it is one field with one address, and where that is protected the
+	// outer From is the same address; else empty. Without Authenticated it is a mere claim.
 	Author string
 	// Signer is who earned it; nil unless Authenticated. It points into the message's layers.
 	Signer *Signer
+
+	signed entity.Header // the protected fields that Signer vouches for
+}
+
+// Vouched returns the value of a header field that the author vouches for (invariant 5; RFC 9788 section 4.8.1: automated systems
+// rely on protected fields only). It is false unless the message is authenticated and protects exactly one field of that name. The
+// value may be a secret; it never leaves in clear (invariant 1).
+func (a Authentication) Vouched(name string) (string, bool) {
+	fields := a.signed.All(name)
+	if !a.Authenticated || len(fields) != 1 {
+		return "", false
+	}
+	return fields[0].Value(), true
 }
 
 // Authenticate judges the certificates of all signers of a message, writing each verdict into its [Signer], and says whether the
@@ -60,26 +78,63 @@ type Authentication struct {
 //   - no SignerInfo of a supported algorithm in it may fail. Unsupported ones are passed over (RFC 5652 section 5.1), and so are those
 //     whose algorithm policy calls weak, as long as another one remains;
 //   - a SignerInfo names the author only if no encryption is beneath it (RFC 8551 section 3.7);
-//   - there is one From field with one address, and the signer's certificate names it, or names none and is bound to it ([Claim.Bound]);
-//   - the certificate is good for signing at receipt, and the signing time plausible.
+//   - there is one From field with one address, protected where the message has header protection and then the same address outside;
+//     the signer's certificate names it, or names none and is bound to it ([Claim.Bound]);
+//   - the certificate is good for signing at receipt, and the signing time plausible;
+//   - a protected To or Cc names one of [Claim.Rcpt].
 //
-// Interim: header protection and revocation come later.
+// Interim: revocation comes later.
 func Authenticate(m *Message, j Judge, c Claim) Authentication {
 	a := Authentication{FromSource: FromOuter}
 	a.From, a.Author = from(m.Outer.Header())
+	if m.Protection.Kind() != NoHeaderProtection {
+		outer := a.Author
+		a.FromSource = FromProtected
+		if a.From, a.Author = from(m.Protection.fields); !trust.EqualAddress(a.Author, outer) {
+			a.Author = ""
+		}
+	}
 	judgeSigners(m, j, c.Received)
 
 	candidates, reason := m.candidates()
 	switch {
 	case reason != "":
 		a.Reason = reason
+	case m.Protection.Err != nil:
+		a.Reason = reasonOf(m.Protection.Err)
 	case a.Author == "":
 		a.Reason = trust.FromAmbiguous
 	default:
 		a.Signer, a.Reason = author(candidates, a.Author, c)
 	}
-	a.Authenticated = a.Reason == ""
+	if a.Reason == "" && !addressed(m.Protection.fields, c.Rcpt) {
+		a.Signer, a.Reason = nil, trust.NotAddressed
+	}
+	if a.Authenticated = a.Reason == ""; a.Authenticated {
+		a.signed = m.Protection.fields
+	}
 	return a
+}
+
+// addressed tells whether a To or Cc among the protected fields names one of the addresses that stand for the list. Where neither is
+// protected, or nothing stands for the list, there is nothing to compare. A field that is no clear list of addresses names nobody.
+func addressed(protected entity.Header, rcpt []string) bool {
+	fields := append(protected.All("To"), protected.All("Cc")...)
+	if len(fields) == 0 || len(rcpt) == 0 {
+		return true
+	}
+	for _, f := range fields {
+		addrs, err := entity.Addresses(f.Value())
+		if err != nil {
+			continue
+		}
+		for _, a := range addrs {
+			if slices.ContainsFunc(rcpt, func(r string) bool { return trust.EqualAddress(a, r) }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // from returns the addresses of all From fields and, if there is one field with one address, that address.

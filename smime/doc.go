@@ -2,6 +2,7 @@
 //
 //   - [Open] walks a message's layers from the outside in: signatures are verified, at most one encryption is opened.
 //   - [Authenticate] says whether the message earned an author, and if not, why (invariant 4 without replay).
+//   - [Protection] names the header fields that a message protects (RFC 9788); [Authentication.Vouched] those that may be believed.
 //   - [Sign] makes multipart/signed and opaque signed entities.
 //   - [Sealer] encrypts an entity once and makes any number of copies, each for its own recipients.
 //   - [Inspect] does the first two and reports them as JSON.

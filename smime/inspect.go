@@ -24,7 +24,7 @@ type InspectOptions struct {
 	Keys []cms.Key
 	// At is the time at which paths are judged; zero means now.
 	At time.Time
-	// Rcpt stands for the list. Interim: without effect, see [Claim].
+	// Rcpt stands for the list, see [Claim.Rcpt]; empty: not judged.
 	Rcpt string
 	// Revocation is "off", "known" (the default) or "require". Interim: "require" authenticates nobody, the others are alike.
 	Revocation string
@@ -33,16 +33,20 @@ type InspectOptions struct {
 // Report is what `listmaster message inspect --json` prints. Its lists are never null. Authenticated is exit status 0, everything else
 // exit status 1, input that cannot be read included.
 type Report struct {
-	Layers           []LayerReport `json:"layers"`
-	HeaderProtection string        `json:"header_protection"`
-	From             []string      `json:"from"`
-	FromSource       string        `json:"from_source"`
-	Authenticated    bool          `json:"authenticated"`
-	Reason           trust.Reason  `json:"reason"`
+	Layers           []LayerReport    `json:"layers"`
+	HeaderProtection HeaderProtection `json:"header_protection"`
+	From             []string         `json:"from"`
+	FromSource       string           `json:"from_source"`
+	Authenticated    bool             `json:"authenticated"`
+	Reason           trust.Reason     `json:"reason"`
 	// Error is "", "decrypt_failed", "malformed" or "too_large".
 	Error string `json:"error"`
 	// ContentSHA256 is the SHA-256 of the innermost entity with CRLF line ends, in hex; empty if it could not be reached.
 	ContentSHA256 string `json:"content_sha256"`
+	// Protected are the names of the header fields that header protection covers; Hidden are those among them that were not shown
+	// outside as they are.
+	Protected []string `json:"protected"`
+	Hidden    []string `json:"hidden"`
 }
 
 // LayerReport is one CMS layer, from the outside in.
@@ -82,7 +86,7 @@ type SignerReport struct {
 // Inspect opens a message, judges invariant 4 without replay and age, and reports what it found. It needs no configuration, database
 // or network and takes any octets: a message with CRLF or LF line ends, or a bare CMS object in DER, BER or PEM.
 func Inspect(octets []byte, o InspectOptions) Report {
-	report := Report{Layers: []LayerReport{}, HeaderProtection: "none", From: []string{}, FromSource: FromOuter}
+	report := Report{Layers: []LayerReport{}, HeaderProtection: NoHeaderProtection, From: []string{}, FromSource: FromOuter, Protected: []string{}, Hidden: []string{}}
 	e, err := inspected(octets)
 	if err != nil {
 		report.Error, report.Reason = errorWord(err), reasonOf(err)
@@ -105,6 +109,7 @@ func Inspect(octets []byte, o InspectOptions) Report {
 	report.From = append(report.From, a.From...)
 	report.FromSource, report.Authenticated, report.Reason = a.FromSource, a.Authenticated, a.Reason
 	report.Error = errorWord(m.Err)
+	report.HeaderProtection, report.Protected, report.Hidden = m.Protection.Kind(), m.Protection.Names(), m.Protection.Hidden()
 	for _, l := range m.Layers {
 		report.Layers = append(report.Layers, layerReport(l))
 	}

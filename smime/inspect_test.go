@@ -33,7 +33,7 @@ func TestInspectJSON(t *testing.T) {
 	sum := sha256.Sum256(text.Octets())
 	want := fmt.Sprintf(`{"layers":[{"type":"enveloped","form":"","path":"1","counts":true,"algorithm":"aes256-cbc","recipients":[{"id":"issuer=CN=Corp Mail CA,O=Sealist tests;serial=%x","key_encryption":"rsa-pkcs1"}],"signers":[],"error":""},`+
 		`{"type":"signed","form":"detached","path":"1.1","counts":true,"algorithm":"","recipients":[],"signers":[{"subject":"CN=Alice,O=Sealist tests","issuer":"CN=Corp CA,O=Sealist tests","addresses":["alice@corp.example"],"serial":"%x","fingerprint":"%s","digest":"sha256","signature":"rsa-pkcs1","signing_time":"2026-05-04T03:02:01Z","valid":true,"trusted":true,"revocation":"unchecked","reason":""}],"error":""}],`+
-		`"header_protection":"none","from":["alice@corp.example"],"from_source":"outer","authenticated":true,"reason":"","error":"","content_sha256":"%s"}`,
+		`"header_protection":"none","from":["alice@corp.example"],"from_source":"outer","authenticated":true,"reason":"","error":"","content_sha256":"%s","protected":[],"hidden":[]}`,
 		w.list.Certificate.SerialNumber, alice.Certificate.SerialNumber, trust.Fingerprint(alice.Certificate), hex.EncodeToString(sum[:]))
 	if string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

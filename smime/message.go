@@ -24,6 +24,8 @@ type Message struct {
 	Payload *entity.Entity
 	// Content is the innermost entity of the unbroken run. Nil if Err is set.
 	Content *entity.Entity
+	// Protection says which header fields Content protects. None if Err is set.
+	Protection Protection
 	// Err is nil, [ErrDecrypt] itself, or wraps [ErrMalformed] (a layer of the run cannot be read, so what it holds is unknown) or
 	// [ErrTooLarge]. A signature that fails is no Err: it stands in its layer.
 	Err error

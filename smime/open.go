@@ -35,6 +35,9 @@ func Open(e *entity.Entity, o Options) *Message {
 	if m.Err == nil && rest != nil {
 		w.beside(rest, path)
 	}
+	if m.Err == nil {
+		m.Protection = w.protection()
+	}
 	if m.Err != nil {
 		m.Payload, m.Content = nil, nil
 	}

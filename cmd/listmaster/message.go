@@ -28,7 +28,7 @@ func messageInspect(g *globals) *cobra.Command {
 		Long: "Opens the message in FILE, or on standard input for -, and tells its layers, its signers\n" +
 			"and whether its author is authenticated. It needs no configuration, database or network.\n" +
 			"Exit status 0 if the author is authenticated, else 1.\n\n" +
-			"Interim: revocation is not judged and --rcpt has no effect.",
+			"Interim: revocation is not judged.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var err error
@@ -64,7 +64,7 @@ func messageInspect(g *globals) *cobra.Command {
 	f.StringArrayVar(&passwords, "password", nil, "password of the --p12 at the same place; others on this machine can see it")
 	f.StringArrayVar(&passwordFiles, "password-file", nil, "file with it")
 	f.StringVar(&in.At, "at", "", "time at which certificates are judged, as 2026-01-31T12:00:00Z; now if not given")
-	f.StringVar(&in.Rcpt, "rcpt", "", "address that stands for the list")
+	f.StringVar(&in.Rcpt, "rcpt", "", "address that stands for the list: where To or Cc are protected, one must name it")
 	f.StringVar(&in.Revocation, "revocation", "known", "off, known or require")
 	return c
 }
@@ -173,12 +173,33 @@ func printReport(out io.Writer, r smime.Report) error {
 		verdict = "authenticated"
 	}
 	return facts(out,
-		[2]string{"from", strings.Join(r.From, ", ")},
+		[2]string{"headers", protection(r)},
+		[2]string{"from", strings.Join(r.From, ", ") + source(r)},
 		[2]string{"author", verdict},
 		[2]string{"reason", string(r.Reason)},
 		[2]string{"error", r.Error},
 		[2]string{"content", r.ContentSHA256},
 	)
+}
+
+// protection says in one line how header fields are protected, and which.
+func protection(r smime.Report) string {
+	line := "protection " + string(r.HeaderProtection)
+	if len(r.Protected) > 0 {
+		line += ": " + strings.Join(r.Protected, ", ")
+	}
+	if len(r.Hidden) > 0 {
+		line += "; not shown outside: " + strings.Join(r.Hidden, ", ")
+	}
+	return line
+}
+
+// source says where the From was read, if that is not the message's own header.
+func source(r smime.Report) string {
+	if r.FromSource == smime.FromOuter {
+		return ""
+	}
+	return " (" + r.FromSource + ")"
 }
 
 func printSigner(out io.Writer, s smime.SignerReport) {

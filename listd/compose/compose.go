@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/smime"
 	"github.com/sealist/sealist/smime/entity"
 )
 
@@ -31,16 +32,28 @@ var droppedClear = []string{"Return-Path", "Sender", "Precedence"}
 
 // SealedHeader returns the outer fields of a sealed copy, without those that
 // describe its content: the sealer adds them.
-func SealedHeader(l list.List, outer entity.Header, s Stamp) ([]byte, error) {
+//
+// Each is as it stood outside the post: a protected field never comes from
+// within, so that a Subject which the author hid stays hidden (RFC 9788 section
+// 6.1). A Reply-To is kept only where the author protected the very same one:
+// whoever changes it on the way gets the answers.
+func SealedHeader(l list.List, outer entity.Header, p smime.Protection, s Stamp) ([]byte, error) {
 	var b entity.Builder
 	addOwn(&b, l)
 	addMissing(&b, l, outer, s)
 	for _, f := range outer {
-		if slices.ContainsFunc(keptSealed, f.Is) {
+		if slices.ContainsFunc(keptSealed, f.Is) || f.Is("Reply-To") && protects(p, outer, "Reply-To") {
 			b.AddField(f)
 		}
 	}
 	return b.Octets()
+}
+
+// protects tells whether the one field of a name outside says what the one
+// protected field of that name says.
+func protects(p smime.Protection, outer entity.Header, name string) bool {
+	inside, outside := p.Fields(name), outer.All(name)
+	return len(inside) == 1 && len(outside) == 1 && inside[0].Value() == outside[0].Value()
 }
 
 // Clear returns a whole copy of a post that arrived in clear. Its body and the

@@ -8,7 +8,9 @@ import (
 
 	"github.com/sealist/sealist/listd/compose"
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/smime"
 	"github.com/sealist/sealist/smime/entity"
+	"github.com/sealist/sealist/smime/smimetest"
 )
 
 var (
@@ -34,7 +36,7 @@ const post = "Return-Path: <alice@example.org>\r\n" +
 	"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n8bit \xe9 and  spaces  \r\n--b\r\n--b--\r\nepilogue"
 
 func TestSealedHeaderIsAnAllowList(t *testing.T) {
-	octets, err := compose.SealedHeader(team, parse(t, post).Header(), stamp)
+	octets, err := compose.SealedHeader(team, parse(t, post).Header(), smime.Protection{}, stamp)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +57,41 @@ func TestSealedHeaderIsAnAllowList(t *testing.T) {
 	}
 	if !bytes.Contains(octets, []byte("Subject: A subject that\r\n  is folded\r\n")) {
 		t.Error("the Subject was folded anew")
+	}
+}
+
+// TestSealedHeaderAndProtection: what the author protects is never written
+// outside; a Reply-To stands there only if he protects the same one.
+func TestSealedHeaderAndProtection(t *testing.T) {
+	alice := smimetest.NewCA("CA").Issue("alice@example.org")
+	const outer = "From: alice@example.org\r\nSubject: [...]\r\nMessage-ID: <1@example.org>\r\n"
+	const inner = "From: alice@example.org\r\nSubject: the secret plan\r\nMessage-ID: <hidden@example.org>\r\nComments: a secret\r\n"
+	for name, tc := range map[string]struct{ outer, inner, replyTo string }{
+		"none":               {"", "", ""},
+		"not protected":      {"Reply-To: mallory@example.net\r\n", "", ""},
+		"another":            {"Reply-To: mallory@example.net\r\n", "Reply-To: bob@example.org\r\n", ""},
+		"hidden":             {"", "Reply-To: bob@example.org\r\n", ""},
+		"the same":           {"Reply-To: bob@example.org\r\n", "Reply-To:  bob@example.org\r\n", "bob@example.org"},
+		"another beside it":  {"Reply-To: bob@example.org\r\nReply-To: mallory@example.net\r\n", "Reply-To: bob@example.org\r\n", ""},
+		"protected twice":    {"Reply-To: bob@example.org\r\n", "Reply-To: bob@example.org\r\nReply-To: bob@example.org\r\n", ""},
+		"in a field's value": {"", "HP-Outer: Reply-To: bob@example.org\r\n", ""},
+	} {
+		signed := alice.Sign(parse(t, inner+tc.inner+"Content-Type: text/plain; hp=\"cipher\"\r\n\r\nx\r\n"))
+		m := smime.Open(parse(t, outer+tc.outer+string(signed.Octets())), smime.Options{})
+		if m.Protection.Kind() != smime.HeadersCipher {
+			t.Fatalf("%s: protection %s", name, m.Protection.Kind())
+		}
+		octets, err := compose.SealedHeader(team, m.Outer.Header(), m.Protection, stamp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := parse(t, string(octets)+"\r\n").Header()
+		if got := h.Get("Reply-To"); got != tc.replyTo || len(h.All("Reply-To")) > 1 {
+			t.Errorf("%s: Reply-To %q, want %q", name, got, tc.replyTo)
+		}
+		if h.Get("Subject") != "[...]" || h.Get("Message-ID") != "<1@example.org>" || bytes.Contains(octets, []byte("secret")) || bytes.Contains(octets, []byte("hidden")) {
+			t.Errorf("%s: a protected field stands outside:\n%s", name, octets)
+		}
 	}
 }
 
@@ -84,11 +121,11 @@ func TestClearKeepsTheBody(t *testing.T) {
 
 func TestMissingFieldsAreTheSameInEveryCopy(t *testing.T) {
 	h := parse(t, "From: alice@example.org\r\n\r\nhello\r\n").Header()
-	one, err := compose.SealedHeader(team, h, stamp)
+	one, err := compose.SealedHeader(team, h, smime.Protection{}, stamp)
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := compose.SealedHeader(team, h, stamp)
+	two, err := compose.SealedHeader(team, h, smime.Protection{}, stamp)
 	if err != nil {
 		t.Fatal(err)
 	}

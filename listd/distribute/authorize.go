@@ -106,16 +106,10 @@ func (d *Distributor) authorize(ctx context.Context, s Submission) verdict {
 }
 
 // sender is the one address that the scenario sees: the authenticated author,
-// or the only address of the only From field, or none (invariant 4(d)).
+// or the only address of the only From field, or none (invariant 4(d)). It is
+// written to the log: a protected From that is not the outer one, too, is none.
 func (s Submission) sender() list.Address {
-	claimed := s.Author.Author
-	if !s.Author.Authenticated {
-		if len(s.Author.From) != 1 {
-			return list.Address{}
-		}
-		claimed = s.Author.From[0]
-	}
-	a, err := list.ParseAddress(claimed)
+	a, err := list.ParseAddress(s.Author.Author)
 	if err != nil {
 		return list.Address{}
 	}

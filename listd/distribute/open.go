@@ -54,7 +54,9 @@ func (d *Distributor) open(ctx context.Context, item store.Item, l list.List) (S
 	crashpoint.At(crashpoint.DistributeDecrypted)
 	return Submission{
 		Item: item, List: l, Message: m,
-		Author: smime.Authenticate(m, d.Judge, smime.Claim{Received: item.Received, MaxSigningAge: d.MaxSigningAge}),
+		Author: smime.Authenticate(m, d.Judge, smime.Claim{
+			Received: item.Received, MaxSigningAge: d.MaxSigningAge, Rcpt: []string{l.Address.String()},
+		}),
 	}, nil
 }
 

@@ -104,7 +104,7 @@ func (d *Distributor) prepare(ctx context.Context, id string) (*post, error) {
 	if !m.Encrypted || m.Err != nil || m.Payload == nil {
 		return nil, errNotOpened
 	}
-	if p.header, err = compose.SealedHeader(l, outer.Header(), stamp); err != nil {
+	if p.header, err = compose.SealedHeader(l, outer.Header(), m.Protection, stamp); err != nil {
 		return nil, fmt.Errorf("composing: %w", err)
 	}
 	p.cipher = cms.AES256CBC
