@@ -53,11 +53,23 @@ func (k *checker) trust(t Trust) {
 	if t.CAPath != "" {
 		k.certificates("trust.capath", t.CAPath, true)
 	}
+	for i, a := range t.Anchors {
+		section := fmt.Sprintf("trust.anchors[%d]", i)
+		if a.CAFile == "" {
+			k.mistake(section+".cafile", "is missing", "name the PEM file with the partner's authority")
+		} else {
+			k.certificates(section+".cafile", a.CAFile, false)
+		}
+		if len(a.Domains) == 0 {
+			k.mistake(section+".domains", "is empty, so these anchors speak for nobody", "name the domains of the partner's addresses, or use trust.cafile for an authority that speaks for every domain")
+		}
+		k.domains(section+".domains", a.Domains)
+	}
 	if t.Intermediates != "" {
 		info, err := os.Stat(t.Intermediates)
 		k.certificates("trust.intermediates", t.Intermediates, err == nil && info.IsDir())
 	}
-	if t.CAFile == "" && t.CAPath == "" {
+	if t.CAFile == "" && t.CAPath == "" && len(t.Anchors) == 0 {
 		k.warn("trust", "nobody is trusted: no signature counts, and nobody's certificate is encrypted to", "set trust.cafile to the file with your authority's certificate")
 	}
 }

@@ -46,6 +46,9 @@ func (c *Config) Complete() {
 		*path = under(base, *path)
 	}
 	c.Files.Dir = under(c.DataDir, c.Files.Dir)
+	for i := range c.Trust.Anchors {
+		c.Trust.Anchors[i].CAFile = under(base, c.Trust.Anchors[i].CAFile)
+	}
 	for i := range c.Directories {
 		c.Directories[i].complete(base)
 	}

@@ -185,7 +185,7 @@ type Trust struct {
 	CAPath string `mapstructure:"capath"`
 
 	// Trust anchors that speak for some domains only.
-	Anchors []Anchor `mapstructure:"anchors" effect:"none"`
+	Anchors []Anchor `mapstructure:"anchors"`
 
 	// PEM file, or folder of PEM files, with intermediate authorities. They
 	// help to build a path and are never trusted by themselves.
@@ -204,10 +204,12 @@ type Trust struct {
 
 // Anchor is a set of trust anchors that speaks for some domains only.
 type Anchor struct {
-	// PEM file with the trust anchors.
+	// PEM file with the trust anchors. One that is in trust.cafile or
+	// trust.capath too speaks for every domain.
 	CAFile string `mapstructure:"cafile"`
 
-	// Domains of the addresses they may speak for.
+	// Domains of the addresses they may speak for, without those below them.
+	// A certificate counts only if all of its addresses are in them.
 	Domains []string `mapstructure:"domains"`
 }
 

@@ -76,3 +76,16 @@ func serverTLS(cert, key string) (*tls.Config, error) {
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
 }
+
+// scopedAnchors reads the trust anchors that speak for some domains only.
+func scopedAnchors(anchors []config.Anchor) ([]trust.ScopedAnchors, error) {
+	var scoped []trust.ScopedAnchors
+	for _, a := range anchors {
+		certs, err := certificates(a.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		scoped = append(scoped, trust.ScopedAnchors{Anchors: certs, Domains: a.Domains})
+	}
+	return scoped, nil
+}

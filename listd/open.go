@@ -96,8 +96,14 @@ func (s *Sealist) openTrust(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading trust.intermediates: %w", err)
 	}
+	scoped, err := scopedAnchors(s.Config.Trust.Anchors)
+	if err != nil {
+		return fmt.Errorf("reading trust.anchors: %w", err)
+	}
+	algorithms := s.Config.Trust.Algorithms
 	s.Trust = trust.NewPolicy(trust.PolicyOptions{
-		Anchors: anchors, Intermediates: helpers, RSAMinBits: s.Config.Trust.Algorithms.RSAMinBits,
+		Anchors: anchors, Scoped: scoped, Intermediates: helpers, RSAMinBits: algorithms.RSAMinBits,
+		AllowSHA1: strings.EqualFold(algorithms.SHA1Signatures, "allow"),
 	})
 	return nil
 }

@@ -9,3 +9,6 @@ func (p *Policy) Cached() int {
 
 // WithinMail is withinMail.
 var WithinMail = withinMail
+
+// SameName is sameName.
+var SameName = sameName
