@@ -35,8 +35,13 @@ type Verdict struct {
 	// It is shared: do not write to it.
 	Path []*x509.Certificate
 
-	// Until is the earliest notAfter on the Path.
+	// Until is the earliest notAfter on the Path, and not later than any answer about revocation counts.
 	Until time.Time
+	// Revocation is the worst state on the Path, for a Judge that asks; a Policy by itself does not, and it is empty.
+	Revocation RevocationState
+	// Pending is closed when it is worth asking again, because an answer about revocation is on its way that may change
+	// the verdict. Nil: there is none.
+	Pending <-chan struct{}
 }
 
 // OK reports whether the certificate may be used.

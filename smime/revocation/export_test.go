@@ -1,0 +1,18 @@
+package revocation
+
+// Busy tells whether something is being fetched, or came and was not looked at yet.
+func (c *Checker) Busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.lists {
+		if l.job != nil {
+			return true
+		}
+	}
+	for _, a := range c.answers {
+		if a.job != nil {
+			return true
+		}
+	}
+	return false
+}
