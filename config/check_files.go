@@ -72,6 +72,7 @@ func (k *checker) trust(t Trust) {
 	if t.CAFile == "" && t.CAPath == "" && len(t.Anchors) == 0 {
 		k.warn("trust", "nobody is trusted: no signature counts, and nobody's certificate is encrypted to", "set trust.cafile to the file with your authority's certificate")
 	}
+	k.revocation(t.Revocation)
 }
 
 // certificates checks a file, or a folder of files, of certificates.

@@ -279,7 +279,6 @@ func TestKeysWithoutEffect(t *testing.T) {
 	for text, key := range map[string]string{
 		"web: { listen: \"127.0.0.1:8443\", base_url: \"https://x.example\" }":   "web",
 		"metrics: { listen: \"127.0.0.1:9090\" }":                                "metrics",
-		"trust: { revocation: { check: [crl], signers: { unknown: refuse } } }":  "trust.revocation",
 		"resolver: { positive_ttl: 1h }":                                         "resolver.positive_ttl",
 		"resolver: { negative_ttl: 1h }":                                         "resolver.negative_ttl",
 		"resolver: { stale_if_error: 1h }":                                       "resolver.stale_if_error",

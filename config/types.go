@@ -195,7 +195,7 @@ type Trust struct {
 	Algorithms Algorithms `mapstructure:"algorithms"`
 
 	// Whether a certificate has been revoked.
-	Revocation Revocation `mapstructure:"revocation" effect:"none"`
+	Revocation Revocation `mapstructure:"revocation"`
 
 	// How old a signature may be when it arrives, by its own signing time.
 	// Older mail counts as unsigned.
@@ -226,44 +226,57 @@ type Algorithms struct {
 	Decrypt3DES string `mapstructure:"decrypt_3des" values:"refuse|allow"`
 }
 
-// Revocation says how revocation is looked up and what an unknown state means.
+// Revocation says how it is found out whether a certificate has been revoked,
+// and what follows from not knowing. Only certificates whose path ends in a
+// trust anchor are asked about. A certificate that has been revoked is never
+// used.
 type Revocation struct {
-	// `crl`, `ocsp`, or both in the order in which they are asked.
+	// `crl`, `ocsp`, or both in the order in which they are asked; the first
+	// that answers decides. Empty: nobody is asked, and no_mechanism counts.
 	Check []string `mapstructure:"check" values:"crl|ocsp"`
 
-	// For certificates to encrypt to.
+	// For certificates to encrypt to. A copy for somebody whose certificate
+	// may not be used because the state is unknown waits; it is not given up
+	// before queue.lifetime.
 	Recipients RevocationPolicy `mapstructure:"recipients"`
 
 	// For certificates of those who sign.
 	Signers RevocationPolicy `mapstructure:"signers"`
 
-	// Addresses of lists of revoked certificates to be asked in place of
-	// others.
+	// Addresses to be asked in place of those that certificates name. The
+	// first that fits counts. It is also how a server on this machine is
+	// named: a certificate's own URL never leads to a loopback or link-local
+	// address.
 	URLMap []URLMapping `mapstructure:"url_map"`
 
-	// HTTP proxy through which they are fetched.
+	// HTTP proxy, as `http://proxy.example:3128`, through which CRLs and OCSP
+	// responses are fetched. Empty: none, whatever the environment says. The
+	// proxy must itself keep certificates' URLs off what they must not reach.
 	Proxy string `mapstructure:"proxy"`
 }
 
 // RevocationPolicy says what follows from not knowing.
 type RevocationPolicy struct {
-	// No fresh answer could be had: `allow`, `refuse`, or `grace`: as good as
-	// the last answer for some time.
+	// No answer in date could be had: `allow`; `refuse`; or `grace`: the
+	// certificate is used for some time.
 	Unknown string `mapstructure:"unknown" values:"allow|grace|refuse"`
 
-	// How long that time is.
-	Grace Duration `mapstructure:"grace"`
+	// How long that time is: from the end of the last answer that said good,
+	// or from the first attempt where there never was one.
+	Grace Duration `mapstructure:"grace" min:"0s"`
 
-	// The certificate names no way to ask: `allow` or `refuse`.
+	// The certificate names nobody who could be asked: `allow` or `refuse`.
 	NoMechanism string `mapstructure:"no_mechanism" values:"allow|refuse"`
 }
 
 // URLMapping puts one address in the place of another.
 type URLMapping struct {
-	// Beginning of the address a certificate names.
+	// Beginning of the address a certificate names, up to the end of a part of
+	// it: `http://pki.corp.example` or `http://pki.corp.example/crl/`, or
+	// `ldap:///` for all LDAP addresses without a host.
 	From string `mapstructure:"from"`
 
-	// What is put in its place.
+	// What is put in its place; `http://`, `https://`, `ldap://` or `ldaps://`.
 	To string `mapstructure:"to"`
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/sealist/sealist/resolver"
 	"github.com/sealist/sealist/smime"
 	"github.com/sealist/sealist/smime/cms"
+	"github.com/sealist/sealist/smime/revocation"
 	"github.com/sealist/sealist/smime/trust"
 )
 
@@ -45,8 +46,10 @@ type Sealist struct {
 	Config      *config.Config
 	Store       *store.Store
 	Keyring     *keyring.Keyring
-	Trust       *trust.Policy
-	Directories []*ldap.Directory // in the order of the configuration
+	Trust       *trust.Policy       // paths, without revocation
+	Revocation  *revocation.Checker // what is known of CRLs and OCSP responders
+	Judge       *revocation.Judge   // paths and revocation; it waits for answers
+	Directories []*ldap.Directory   // in the order of the configuration
 	Harvest     *harvest.Harvest
 	Files       *files.Files
 	Resolver    *resolver.Resolver
@@ -67,7 +70,7 @@ func Open(ctx context.Context, c *config.Config, o Options) (*Sealist, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Sealist{Config: c, o: o, log: o.Log}
-	for _, step := range []func(context.Context) error{s.openTrust, s.openStore, s.openKeyring, s.openSources, s.openResolver} {
+	for _, step := range []func(context.Context) error{s.openTrust, s.openRevocation, s.openStore, s.openKeyring, s.openSources, s.openResolver} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -78,6 +81,9 @@ func Open(ctx context.Context, c *config.Config, o Options) (*Sealist, error) {
 // Close gives back what Open took.
 func (s *Sealist) Close() error {
 	var errs []error
+	if s.Revocation != nil {
+		errs = append(errs, s.Revocation.Close())
+	}
 	for _, d := range s.Directories {
 		errs = append(errs, d.Close())
 	}
@@ -191,7 +197,7 @@ func (s *Sealist) openResolver(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("resolver.order: %w", err)
 	}
-	s.Resolver = resolver.New(sources, s.Trust, resolver.Options{
+	s.Resolver = resolver.New(sources, s.Judge.Prompt(), resolver.Options{
 		Select: choice, MaxCertificates: s.Config.Resolver.MaxCertificates, Clock: s.o.Clock, Log: s.log,
 	})
 	return nil

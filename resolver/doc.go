@@ -8,5 +8,8 @@
 // A certificate is usable if the trust policy says so for encryption and if it belongs to the address: it names it, or
 // it names no address at all and either the directory entry it was found in binds it or a listmaster pinned it.
 //
-// Interim: answers are not cached, blocked and disabled are not known, and revocation is not asked for.
+// A certificate that has been revoked is refused. One of which nobody answers whether it has been, past the grace that
+// the site's policy gives, delays the copy as a source that cannot be asked does.
+//
+// Interim: answers are not cached, and blocked and disabled are not known.
 package resolver

@@ -66,9 +66,9 @@ func (r *Resolver) Explain(ctx context.Context, address string) Explanation {
 	decided := false
 	for _, s := range r.sources {
 		a := r.ask(ctx, s, []string{address})[0]
-		asked, usable := r.explain(address, s.Name(), a, e.At, decided)
+		asked, found := r.explain(ctx, address, s.Name(), a, e.At, decided)
 		if !decided {
-			decided = e.decide(&asked, a, usable)
+			decided = e.decide(&asked, a, found)
 		}
 		e.Sources = append(e.Sources, asked)
 	}
@@ -76,14 +76,17 @@ func (r *Resolver) Explain(ctx context.Context, address string) Explanation {
 }
 
 // decide does what Resolve does with one source's answer.
-func (e *Explanation) decide(asked *Asked, a directory.Answer, usable int) bool {
+func (e *Explanation) decide(asked *Asked, a directory.Answer, found sifted) bool {
 	switch {
 	case a.Outage() != nil:
 		e.Verdict = VerdictDelayed
 		e.Detail = fmt.Sprintf("source %s cannot be asked, so a copy waits: %v", asked.Name, a.Err)
-	case usable > 0:
+	case len(found.usable) > 0:
 		e.Verdict, e.Source = VerdictUsable, asked.Name
 		e.Detail = fmt.Sprintf("a copy is encrypted to what source %s has", asked.Name)
+	case found.outage != nil:
+		e.Verdict = VerdictDelayed
+		e.Detail = "a copy waits: " + found.outage.Error()
 	default:
 		return false
 	}
@@ -92,15 +95,15 @@ func (e *Explanation) decide(asked *Asked, a directory.Answer, usable int) bool 
 }
 
 // explain tells what one source has. behind says that an earlier source has decided.
-func (r *Resolver) explain(address, source string, a directory.Answer, at time.Time, behind bool) (Asked, int) {
+func (r *Resolver) explain(ctx context.Context, address, source string, a directory.Answer, at time.Time, behind bool) (Asked, sifted) {
 	asked := Asked{Name: source, Outcome: outcome(a), Server: a.Server, Filter: a.Filter, Referrals: a.Referrals,
 		Milliseconds: float64(a.Took.Microseconds()) / 1000}
 	if err := a.Outage(); err != nil {
 		asked.Error = err.Error()
 	}
-	usable, refused := r.sift(address, a, at)
-	_, passed := r.choose(usable)
-	for _, u := range usable {
+	found := r.siftPatiently(ctx, address, a, at)
+	_, passed := r.choose(found.usable)
+	for _, u := range found.usable {
 		c := show(u.Certificate, u.Origin)
 		c.Usable, c.Detail = true, passed[u.Fingerprint]
 		switch {
@@ -113,13 +116,13 @@ func (r *Resolver) explain(address, source string, a directory.Answer, at time.T
 		}
 		asked.Certificates = append(asked.Certificates, c)
 	}
-	for _, no := range refused {
+	for _, no := range found.refused {
 		c := show(no.Certificate, no.Origin)
 		c.Reason, c.Detail = no.Reason, no.Detail
 		asked.Certificates = append(asked.Certificates, c)
 	}
 	slices.SortStableFunc(asked.Certificates, func(a, b Certificate) int { return b.NotBefore.Compare(a.NotBefore) })
-	return asked, len(usable)
+	return asked, found
 }
 
 func outcome(a directory.Answer) string {

@@ -109,7 +109,8 @@ type Result struct {
 	Refused []Refusal   // certificates of the sources asked that may not be used
 	Asked   []SourceRun // the sources that were asked, in order
 
-	// Err says that a source could not be asked before a usable certificate was found: the copy is delayed.
+	// Err says that a source could not be asked before a usable certificate was found, or that a certificate may only
+	// not be used because nobody answers whether it has been revoked: the copy is delayed.
 	Err error
 }
 
@@ -162,8 +163,7 @@ func (r *Resolver) Resolve(ctx context.Context, addresses []string) []Result {
 			asked[n] = addresses[i]
 		}
 		answers := r.ask(ctx, s, asked)
-		done := make([]bool, len(open))
-		inParallel(len(open), func(n int) { done[n] = r.take(&results[open[n]], s.Name(), answers[n], at) })
+		done := r.takeAll(ctx, results, open, s.Name(), answers, at)
 		still := open[:0]
 		for n, i := range open {
 			if !done[n] {
@@ -196,24 +196,30 @@ func (r *Resolver) ask(ctx context.Context, s Source, addresses []string) []dire
 	return answers
 }
 
-// take adds one source's answer to a result and says whether the search for this address ends with it.
-func (r *Resolver) take(result *Result, source string, a directory.Answer, at time.Time) (done bool) {
+// take adds one source's answer to a result and says whether the search for this address ends with it, or what to wait
+// for before it is taken again: then the result is left as it was. Without patience there is nothing to wait for.
+func (r *Resolver) take(result *Result, source string, a directory.Answer, at time.Time, patient bool) (done bool, pending <-chan struct{}) {
 	if errors.Is(a.Err, directory.ErrNotSource) {
-		return false
+		return false, nil
+	}
+	if err := a.Outage(); err != nil {
+		result.Asked = append(result.Asked, run(source, a))
+		result.Err = fmt.Errorf("source %s cannot be asked about %s: %w", source, result.Address, err)
+		return true, nil
+	}
+	sifted := r.sift(result.Address, a, at)
+	if sifted.pending != nil && patient {
+		return false, sifted.pending
 	}
 	result.Asked = append(result.Asked, run(source, a))
-	if err := a.Outage(); err != nil {
-		result.Err = fmt.Errorf("source %s cannot be asked about %s: %w", source, result.Address, err)
-		return true
+	result.Refused = append(result.Refused, sifted.refused...)
+	if len(sifted.usable) == 0 {
+		result.Err = sifted.outage
+		return result.Err != nil, nil
 	}
-	usable, refused := r.sift(result.Address, a, at)
-	result.Refused = append(result.Refused, refused...)
-	if len(usable) == 0 {
-		return false
-	}
-	result.Certificates, _ = r.choose(usable)
+	result.Certificates, _ = r.choose(sifted.usable)
 	result.Source = source
-	return true
+	return true, nil
 }
 
 func run(source string, a directory.Answer) SourceRun {

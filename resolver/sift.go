@@ -14,16 +14,30 @@ import (
 // maxCertificateOctets bounds one certificate; one of a person has 1 to 3 KB.
 const maxCertificateOctets = 64 << 10
 
+// sifted is what became of what a source has for an address.
+type sifted struct {
+	usable  []Usable
+	refused []Refusal
+	outage  error           // one is refused only because nobody answers whether it has been revoked
+	pending <-chan struct{} // closed when it is worth judging again
+}
+
 // sift judges what a source has for an address. The same certificate found twice is judged once. Neither list depends on
 // the order in which the source gave them.
-func (r *Resolver) sift(address string, a directory.Answer, at time.Time) (usable []Usable, refused []Refusal) {
+func (r *Resolver) sift(address string, a directory.Answer, at time.Time) (s sifted) {
 	helpers := parseHelpers(a.Helpers)
 	for _, c := range distinct(a.Candidates) {
-		u, no := r.judgeOne(address, c, helpers, at)
+		u, no, v := r.judgeOne(address, c, helpers, at)
+		if v.Pending != nil {
+			s.pending = v.Pending
+		}
+		if undecided(v) && s.outage == nil {
+			s.outage = outage(address, no.Fingerprint, v)
+		}
 		if no.Reason != "" {
-			refused = append(refused, no)
+			s.refused = append(s.refused, no)
 		} else {
-			usable = append(usable, u)
+			s.usable = append(s.usable, u)
 		}
 	}
 	for _, u := range a.Unreadable {
@@ -31,33 +45,34 @@ func (r *Resolver) sift(address string, a directory.Answer, at time.Time) (usabl
 		if cert, err := x509.ParseCertificate(u.Certificate); err == nil {
 			no.Certificate, no.Fingerprint = cert, trust.Fingerprint(cert)
 		}
-		refused = append(refused, no)
+		s.refused = append(s.refused, no)
 	}
-	slices.SortFunc(usable, newestFirst)
-	slices.SortFunc(refused, func(a, b Refusal) int {
+	slices.SortFunc(s.usable, newestFirst)
+	slices.SortFunc(s.refused, func(a, b Refusal) int {
 		return cmp.Or(
 			cmp.Compare(boolInt(a.Certificate == nil), boolInt(b.Certificate == nil)),
 			cmp.Compare(a.Fingerprint, b.Fingerprint), compareOrigins(a.Origin, b.Origin), cmp.Compare(a.Detail, b.Detail))
 	})
-	return usable, refused
+	return s
 }
 
 // judgeOne says of one certificate either how it is used or why not.
-func (r *Resolver) judgeOne(address string, c directory.Candidate, helpers []*x509.Certificate, at time.Time) (Usable, Refusal) {
+func (r *Resolver) judgeOne(address string, c directory.Candidate, helpers []*x509.Certificate, at time.Time) (Usable, Refusal, trust.Verdict) {
 	if len(c.Certificate) > maxCertificateOctets {
-		return Usable{}, Refusal{Origin: c.Origin, Reason: trust.TooLarge, Detail: "the certificate has more than 64 KB"}
+		return Usable{}, Refusal{Origin: c.Origin, Reason: trust.TooLarge, Detail: "the certificate has more than 64 KB"}, trust.Verdict{}
 	}
 	cert, err := x509.ParseCertificate(c.Certificate)
 	if err != nil {
-		return Usable{}, Refusal{Origin: c.Origin, Reason: trust.ReasonUnparsed(err), Detail: err.Error()}
+		return Usable{}, Refusal{Origin: c.Origin, Reason: trust.ReasonUnparsed(err), Detail: err.Error()}, trust.Verdict{}
 	}
-	no := func(reason trust.Reason, detail string) (Usable, Refusal) {
-		return Usable{}, Refusal{Certificate: cert, Fingerprint: trust.Fingerprint(cert), Origin: c.Origin, Reason: reason, Detail: detail}
+	var v trust.Verdict
+	no := func(reason trust.Reason, detail string) (Usable, Refusal, trust.Verdict) {
+		return Usable{}, Refusal{Certificate: cert, Fingerprint: trust.Fingerprint(cert), Origin: c.Origin, Reason: reason, Detail: detail}, v
 	}
 	if reason, detail := belongs(cert, address, c); reason != "" {
 		return no(reason, detail)
 	}
-	if v := r.judge.Judge(cert, trust.Encryption, at, helpers); !v.OK() {
+	if v = r.judge.Judge(cert, trust.Encryption, at, helpers); !v.OK() {
 		return no(cmp.Or(v.Reason, trust.UnknownCA), v.Detail)
 	}
 	fingerprint := trust.Fingerprint(cert)
@@ -65,7 +80,7 @@ func (r *Resolver) judgeOne(address string, c directory.Candidate, helpers []*x5
 	if err != nil {
 		return no(trust.UnsupportedAlgorithm, err.Error())
 	}
-	return Usable{Certificate: cert, Fingerprint: fingerprint, Origin: c.Origin, Recipient: recipient, KeyType: recipient.KeyType()}, Refusal{}
+	return Usable{Certificate: cert, Fingerprint: fingerprint, Origin: c.Origin, Recipient: recipient, KeyType: recipient.KeyType()}, Refusal{}, v
 }
 
 // belongs says why a certificate is not this address's: RFC 8550 section 3 lets it be found by any address it names. One

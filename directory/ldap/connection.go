@@ -26,7 +26,7 @@ type connection struct {
 
 // dial connects, protects and binds. It gives up with ctx.
 func dial(ctx context.Context, t target, o *ClientOptions) (*connection, *Error) {
-	raw, err := (&net.Dialer{}).DialContext(ctx, t.network, t.address)
+	raw, err := (&net.Dialer{Control: o.Control}).DialContext(ctx, t.network, t.address)
 	if err != nil {
 		return nil, newError(t, StageConnect, err)
 	}

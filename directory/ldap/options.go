@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -43,6 +44,9 @@ type ClientOptions struct {
 	// IdleTimeout is how long a connection may lie unused and still be used again: what stands between may have
 	// forgotten it. Default 1 minute.
 	IdleTimeout time.Duration
+
+	// Control sees each address before it is connected to, and may refuse, as net.Dialer has it. Nil: none is refused.
+	Control func(network, address string, c syscall.RawConn) error
 
 	Clock func() time.Time // for the breaker and IdleTimeout; nil: time.Now
 	Log   *slog.Logger     // nil: nothing is logged
