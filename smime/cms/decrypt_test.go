@@ -480,10 +480,15 @@ type exchangerOnly struct{ ecdh.KeyExchanger }
 // TestGarbageNeverOpens: padding that fits a random key by chance is not enough.
 func TestGarbageNeverOpens(t *testing.T) {
 	flip := func(b []byte) []byte { b[3] ^= 1; return b }
-	ed := read[*EnvelopedData](t, sealed{infos: [][]byte{agreement{who: "p256", change: flip}.der(t)}}.der(t))
-	for range 3000 { // one in 256 random keys makes fitting padding
-		if got, err := ed.Decrypt([]Key{who(t, "p256").recipientKey()}, nil, DecryptPolicy{}); err != ErrDecrypt || got != nil {
-			t.Fatalf("%q, %v", got, err)
+	for name, info := range map[string][]byte{
+		"p256":    agreement{who: "p256", change: flip}.der(t),
+		"rsa1024": ktriRaw(t, "rsa1024", encodeAlgorithm(oidRSA, null), bytes.Repeat([]byte{1}, 128)),
+	} {
+		ed := read[*EnvelopedData](t, sealed{who: name, infos: [][]byte{info}}.der(t))
+		for range 3000 { // one in 256 random keys makes fitting padding
+			if got, err := ed.Decrypt([]Key{who(t, name).recipientKey()}, nil, DecryptPolicy{}); err != ErrDecrypt || got != nil {
+				t.Fatalf("%s: %q, %v", name, got, err)
+			}
 		}
 	}
 }
@@ -530,6 +535,17 @@ func Test3DESWrap(t *testing.T) {
 	}
 	if _, err := decrypt(t, tripled.der(t), DecryptPolicy{}, k); err != ErrDecrypt {
 		t.Errorf("not allowed: %v", err)
+	}
+	wrapped := wrap3DES(key, key)
+	if got, ok := unwrap3DES(key, wrapped); ok != 1 || !bytes.Equal(got, key) {
+		t.Errorf("unwrapped %x, %d", got, ok)
+	}
+	for i := range wrapped {
+		wrapped[i] ^= 1
+		if _, ok := unwrap3DES(key, wrapped); ok != 0 {
+			t.Errorf("octet %d altered, and it unwraps", i)
+		}
+		wrapped[i] ^= 1
 	}
 	if got := read[*EnvelopedData](t, tripled.der(t)).Recipients()[0].KeyEncryption; got != "ecdh-sha256kdf-3deswrap" {
 		t.Error(got)

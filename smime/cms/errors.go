@@ -21,7 +21,7 @@ var (
 	ErrAltered = errors.New("cms: content or signature altered")
 	// ErrUnsupportedAlgorithm: a digest, signature algorithm or key this package does not know.
 	ErrUnsupportedAlgorithm = errors.New("cms: unsupported algorithm")
-	// ErrWeakAlgorithm: a digest that policy refuses, SHA-1 or MD5.
+	// ErrWeakAlgorithm: a digest that policy refuses, SHA-1 or MD5, or RSA under 1024 bits.
 	ErrWeakAlgorithm = errors.New("cms: weak algorithm")
 	// ErrSignerMalformed: the SignerInfo breaks a rule of RFC 5652 or of an attribute's RFC.
 	ErrSignerMalformed = errors.New("cms: malformed SignerInfo")
