@@ -12,8 +12,8 @@ import (
 
 // Addresses returns the e-mail addresses a certificate names, each once, in this order: rfc822Name and SmtpUTF8Mailbox
 // of the subjectAltName (RFC 5280 section 4.2.1.6, RFC 9598), and emailAddress of the subject, where RFC 8550 section 3
-// still lets older certificates have it. What cannot be an address, because it has no local part or domain or holds
-// control characters, is left out.
+// still lets older certificates have it. What cannot be an address, because it has no local part or domain, a domain that
+// is too long, a second "@", white space or control characters, is left out.
 func Addresses(cert *x509.Certificate) []string {
 	var found []string
 	add := func(address string) {
@@ -72,10 +72,13 @@ func lower(c byte) byte {
 	return c
 }
 
+// plausible: one "@", which stands neither first nor last, no white space or control characters, and a domain of at most 255
+// octets (RFC 5321 section 4.5.3.1.2). Quoted local parts with either are addresses, but nobody's at a list.
 func plausible(address string) bool {
-	at := strings.LastIndexByte(address, '@')
-	control := func(r rune) bool { return r < ' ' || r == 0x7f }
-	return at > 0 && at < len(address)-1 && utf8.ValidString(address) && !strings.ContainsFunc(address, control)
+	local, domain, ok := strings.Cut(address, "@")
+	forbidden := func(r rune) bool { return r <= ' ' || r == 0x7f }
+	return ok && local != "" && domain != "" && len(domain) <= 255 && !strings.Contains(domain, "@") &&
+		utf8.ValidString(address) && !strings.ContainsFunc(address, forbidden)
 }
 
 // smtpUTF8Mailboxes reads the otherNames of type id-on-SmtpUTF8Mailbox, which crypto/x509 does not:

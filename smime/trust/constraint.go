@@ -241,7 +241,7 @@ func withinDNS(name, constraint string, excluded bool) bool {
 // splitMailbox splits an address at its only "@".
 func splitMailbox(address string) (local, host string, ok bool) {
 	local, host, ok = strings.Cut(address, "@")
-	return local, host, ok && local != "" && host != "" && !strings.Contains(host, "@") && plausible(address)
+	return local, host, ok && plausible(address)
 }
 
 func unquote(local string) string {
