@@ -2,6 +2,7 @@ package smime
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -18,7 +19,7 @@ import (
 type InspectOptions struct {
 	// CA are trust anchors, of any kind of certificate; Intermediates are helpers, never anchors.
 	CA, Intermediates []*x509.Certificate
-	// CRLs are DER revocation lists. Interim: they are not read yet, and revocation is "unchecked".
+	// CRLs are DER revocation lists, beside those in the message.
 	CRLs [][]byte
 	// Keys open an encryption; a key without a certificate is tried on every RecipientInfo.
 	Keys []cms.Key
@@ -26,7 +27,7 @@ type InspectOptions struct {
 	At time.Time
 	// Rcpt stands for the list, see [Claim.Rcpt]; empty: not judged.
 	Rcpt string
-	// Revocation is "off", "known" (the default) or "require". Interim: "require" authenticates nobody, the others are alike.
+	// Revocation is [RevocationOff], [RevocationKnown] (the default) or [RevocationRequire].
 	Revocation string
 }
 
@@ -69,18 +70,18 @@ type RecipientReport struct {
 
 // SignerReport is one SignerInfo. Valid is the mathematics, Trusted path, usage, dates and revocation of the certificate.
 type SignerReport struct {
-	Subject     string       `json:"subject"`
-	Issuer      string       `json:"issuer"`
-	Addresses   []string     `json:"addresses"`
-	Serial      string       `json:"serial"`
-	Fingerprint string       `json:"fingerprint"`
-	Digest      string       `json:"digest"`
-	Signature   string       `json:"signature"`
-	SigningTime string       `json:"signing_time"`
-	Valid       bool         `json:"valid"`
-	Trusted     bool         `json:"trusted"`
-	Revocation  string       `json:"revocation"`
-	Reason      trust.Reason `json:"reason"`
+	Subject     string                `json:"subject"`
+	Issuer      string                `json:"issuer"`
+	Addresses   []string              `json:"addresses"`
+	Serial      string                `json:"serial"`
+	Fingerprint string                `json:"fingerprint"`
+	Digest      string                `json:"digest"`
+	Signature   string                `json:"signature"`
+	SigningTime string                `json:"signing_time"`
+	Valid       bool                  `json:"valid"`
+	Trusted     bool                  `json:"trusted"`
+	Revocation  trust.RevocationState `json:"revocation"`
+	Reason      trust.Reason          `json:"reason"`
 }
 
 // Inspect opens a message, judges invariant 4 without replay and age, and reports what it found. It needs no configuration, database
@@ -102,10 +103,7 @@ func Inspect(octets []byte, o InspectOptions) Report {
 	if o.Rcpt != "" {
 		claim.Rcpt = []string{o.Rcpt}
 	}
-	a := Authenticate(m, policy, claim)
-	if a.Authenticated && o.Revocation == "require" {
-		a.Authenticated, a.Reason = false, trust.RevocationUnknown
-	}
+	a := Authenticate(m, newListJudge(policy, m, o), claim)
 	report.From = append(report.From, a.From...)
 	report.FromSource, report.Authenticated, report.Reason = a.FromSource, a.Authenticated, a.Reason
 	report.Error = errorWord(m.Err)
@@ -150,7 +148,7 @@ func layerReport(l Layer) LayerReport {
 func signerReport(s Signer) SignerReport {
 	r := SignerReport{
 		Addresses: []string{}, Digest: s.Digest, Signature: s.Signature, Valid: s.Intact,
-		Trusted: s.Judged && s.Verdict.OK(), Revocation: "unchecked", Reason: s.Reason(),
+		Trusted: s.Judged && s.Verdict.OK(), Revocation: cmp.Or(s.Verdict.Revocation, trust.RevocationUnchecked), Reason: s.Reason(),
 	}
 	if !s.SigningTime.IsZero() {
 		r.SigningTime = s.SigningTime.UTC().Format(time.RFC3339)

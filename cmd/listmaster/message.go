@@ -27,8 +27,7 @@ func messageInspect(g *globals) *cobra.Command {
 		Short: "open a message, and tell its layers and whether its author is authenticated",
 		Long: "Opens the message in FILE, or on standard input for -, and tells its layers, its signers\n" +
 			"and whether its author is authenticated. It needs no configuration, database or network.\n" +
-			"Exit status 0 if the author is authenticated, else 1.\n\n" +
-			"Interim: revocation is not judged.",
+			"Exit status 0 if the author is authenticated, else 1.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var err error
@@ -65,7 +64,8 @@ func messageInspect(g *globals) *cobra.Command {
 	f.StringArrayVar(&passwordFiles, "password-file", nil, "file with it")
 	f.StringVar(&in.At, "at", "", "time at which certificates are judged, as 2026-01-31T12:00:00Z; now if not given")
 	f.StringVar(&in.Rcpt, "rcpt", "", "address that stands for the list: where To or Cc are protected, one must name it")
-	f.StringVar(&in.Revocation, "revocation", "known", "off, known or require")
+	f.StringVar(&in.Revocation, "revocation", "known",
+		"off; known: a certificate counts unless a list of --crl or in the message has it; require: one must say that it is good")
 	return c
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/sealist/sealist/listd/keyring"
@@ -51,10 +52,11 @@ func (in Inspection) options() (o smime.InspectOptions, err error) {
 		if err != nil {
 			return o, err
 		}
-		if block, _ := pem.Decode(octets); block != nil {
-			octets = block.Bytes
+		lists, err := revocationLists(octets)
+		if err != nil {
+			return o, &Error{Kind: Environment, What: name + ": " + err.Error(), Hint: "the file must hold certificate revocation lists in PEM or DER form", Err: err}
 		}
-		o.CRLs = append(o.CRLs, octets)
+		o.CRLs = append(o.CRLs, lists...)
 	}
 	if in.At != "" {
 		if o.At, err = time.Parse(time.RFC3339, in.At); err != nil {
@@ -69,6 +71,25 @@ func (in Inspection) options() (o smime.InspectOptions, err error) {
 		return o, usage("write off, known or require", "--revocation %q is not known", in.Revocation)
 	}
 	return o, in.keys(&o)
+}
+
+// revocationLists reads one list in DER or any number in PEM form.
+func revocationLists(octets []byte) ([][]byte, error) {
+	var lists [][]byte
+	for block, rest := pem.Decode(octets); block != nil; block, rest = pem.Decode(rest) {
+		if strings.HasSuffix(block.Type, "CRL") {
+			lists = append(lists, block.Bytes)
+		}
+	}
+	if lists == nil {
+		lists = [][]byte{octets}
+	}
+	for _, der := range lists {
+		if _, err := trust.ParseCRL(der); err != nil {
+			return nil, err
+		}
+	}
+	return lists, nil
 }
 
 // keys reads the private keys.
