@@ -27,6 +27,19 @@ func TestEqualAddress(t *testing.T) {
 		{"[@corp.example", "{@corp.example", false}, // letters alone have a case
 		{"@corp.example", "`corp.example", false},
 		{"", "", true},
+		// RFC 9598 section 5: A-labels and U-labels of a domain are the same.
+		{"a@bücher.example", "a@xn--bcher-kva.example", true},
+		{"A@Bücher.EXAMPLE", "a@XN--BCHER-KVA.example", true},
+		{"a@BÜCHER.example", "a@xn--bcher-kva.example", false}, // a capital is no U-label
+		{"a@bucher.example", "a@xn--bcher-kva.example", false},
+		{"a@bu\u0308cher.example", "a@xn--bcher-kva.example", false}, // not normalised, so no U-label
+		{"a@例え.テスト", "a@xn--r8jz45g.xn--zckzah", true},
+		{"a@\u212aelvin.example", "a@kelvin.example", false}, // Kelvin sign
+		{"a@corp\u3002example", "a@corp.example", false},     // ideographic full stop
+		{"a@\uff43orp.example", "a@corp.example", false},     // full-width letter
+		{"a@cor\u00adp.example", "a@corp.example", false},    // soft hyphen
+		{"bücher@corp.example", "xn--bcher-kva@corp.example", false},
+		{"bücher", "xn--bcher-kva", false},
 	} {
 		if got := trust.EqualAddress(test.a, test.b); got != test.want || trust.EqualAddress(test.b, test.a) != test.want {
 			t.Errorf("EqualAddress(%q, %q) = %v", test.a, test.b, got)
@@ -65,6 +78,11 @@ func TestAddresses(t *testing.T) {
 		{"a host name only", func(c *x509.Certificate) { c.EmailAddresses, c.DNSNames = nil, []string{"corp.example"} }, nil},
 		{"nonsense", func(c *x509.Certificate) {
 			c.EmailAddresses = []string{"alice@corp.example\x00.evil.example", "alice@corp.example\r\n", "@corp.example", "alice@", "alice", ""}
+		}, nil},
+		{"two in one value", dn("a@corp.example b@corp.example"), nil},
+		{"a quoted @", func(c *x509.Certificate) { c.EmailAddresses = []string{`"a@b"@corp.example`} }, nil},
+		{"a domain of 256 octets", func(c *x509.Certificate) {
+			c.EmailAddresses = []string{"a@" + strings.Repeat("a.", 126) + "test"}
 		}, nil},
 		{"not UTF-8", func(c *x509.Certificate) {
 			c.EmailAddresses, c.ExtraExtensions = nil, []pkix.Extension{smtpUTF8(t, false, "j\xf6rg@corp.example")}

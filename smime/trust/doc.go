@@ -1,12 +1,10 @@
 // Package trust holds the rules about certificates: which certification path counts, for what a key may be used, whose
-// addresses a certificate names, and how strong its algorithms are. It is pure: certificates and a moment in time go
-// in, a Verdict comes out. There is one rule a file, and each names the clause it follows.
+// addresses a certificate names, how strong its algorithms are, and what CRLs and OCSP responses say about it. It is pure:
+// octets, certificates and a moment in time go in, a Verdict comes out. There is one rule a file, and each names the clause
+// it follows.
 //
-// The path itself is built by crypto/x509, which leaves out much that mail needs: the leaf's key usage, e-mail
-// purposes, addresses in SmtpUTF8Mailbox and in the subject, and the "host" form of an rfc822Name constraint. The
-// rules here fill that in. What crypto/x509 refuses although RFC 5280 allows it (names that differ only in case or
-// string type, critical directoryName constraints) stays refused.
-//
-// Interim: nothing here knows of revocation, of anchors that speak for some domains only, of ROCA keys, or that
-// "bücher.example" and "xn--bcher-kva.example" are one domain.
+// crypto/x509 reads certificates and checks signatures. Paths are looked for and validated here, by RFC 5280 section 6.1,
+// because Certificate.Verify was made for TLS: it compares names octet for octet, counts CAs that issued to themselves,
+// refuses constraints on directoryNames, misreads the "host" form of an rfc822Name constraint, and takes no demands on
+// policies. docs/standards.md says clause by clause what is done.
 package trust

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 )
 
 // domainProfile turns U-labels into A-labels without mapping anything before: "BÜCHER" is no U-label, and the Kelvin sign
@@ -15,7 +16,7 @@ var domainProfile = idna.New(idna.ValidateLabels(true), idna.CheckHyphens(true),
 // domain name is compared as it stands.
 func canonicalDomain(domain string) string {
 	domain = lowerASCII(domain)
-	if isASCII(domain) {
+	if isASCII(domain) || !norm.NFC.IsNormalString(domain) { // RFC 5891 section 5.2; the library would compose the Kelvin sign to a "K"
 		return domain
 	}
 	if a, err := domainProfile.ToASCII(domain); err == nil {

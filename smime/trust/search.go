@@ -78,8 +78,8 @@ func (s *search) walk(path []*x509.Certificate, defect Verdict) {
 			return
 		}
 		anchor := s.policy.scopes[string(issuer.Raw)] != nil
-		wrong, flaw := s.policy.signature(child, issuer)
-		if wrong != nil {
+		flaw, err := s.policy.signature(child, issuer)
+		if err != nil {
 			if anchor && keyIdentifiersAgree(child, issuer) {
 				s.hint = refuse(BadPath, "%s names %q as its issuer, whose key did not sign it", describe(child), child.Issuer)
 			}

@@ -9,23 +9,23 @@ import (
 // errWrongSignature says that a key did not make a signature.
 var errWrongSignature = errors.New("the signature is not of that key")
 
-// signature says whether a CA's key made the signature of a certificate (RFC 5280 section 6.1.3 (a)(1)), and whether
-// with a good algorithm. wrong says that the key did not make it, which is no defect of the certificate: another CA of that name
-// may have. SHA-1 has been refused by all root programmes since 2017 (RFC 8550 section 4.3 leaves it to history), MD5 and
-// MD2 for longer.
-func (p *Policy) signature(child, issuer *x509.Certificate) (wrong error, defect Verdict) {
-	err := verifySignature(child.SignatureAlgorithm, child.RawTBSCertificate, child.Signature, issuer)
+// signature says whether a CA's key made the signature of a certificate (RFC 5280 section 6.1.3 (a)(1)), and whether with a
+// good algorithm. An error says that the key did not make it, which is no defect of the certificate: another CA of that name
+// may have. SHA-1 has been refused by all root programmes since 2017 (RFC 8550 section 4.3 and appendix B call it historic),
+// MD5 and MD2 for longer.
+func (p *Policy) signature(child, issuer *x509.Certificate) (defect Verdict, err error) {
+	err = verifySignature(child.SignatureAlgorithm, child.RawTBSCertificate, child.Signature, issuer)
 	switch {
 	case errors.As(err, new(x509.InsecureAlgorithmError)):
-		return nil, refuse(WeakAlgorithm, "%s is signed with %s", describe(child), child.SignatureAlgorithm)
+		return refuse(WeakAlgorithm, "%s is signed with %s", describe(child), child.SignatureAlgorithm), nil
 	case errors.Is(err, x509.ErrUnsupportedAlgorithm):
-		return nil, refuse(UnsupportedAlgorithm, "%s is signed with an algorithm that is not supported", describe(child))
+		return refuse(UnsupportedAlgorithm, "%s is signed with an algorithm that is not supported", describe(child)), nil
 	case err != nil:
-		return err, Verdict{}
+		return Verdict{}, err
 	case !p.allowSHA1 && slices.Contains(sha1Algorithms, child.SignatureAlgorithm):
-		return nil, refuse(WeakAlgorithm, "%s is signed with %s", describe(child), child.SignatureAlgorithm)
+		return refuse(WeakAlgorithm, "%s is signed with %s", describe(child), child.SignatureAlgorithm), nil
 	}
-	return nil, Verdict{}
+	return Verdict{}, nil
 }
 
 // verifySignature checks a signature with the key of a certificate, also one for RSASSA-PSS alone, which may not have made
