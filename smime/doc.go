@@ -5,6 +5,7 @@
 //   - [Protection] names the header fields that a message protects (RFC 9788); [Authentication.Vouched] those that may be believed.
 //   - [Sign] makes multipart/signed and opaque signed entities.
 //   - [Sealer] encrypts an entity once and makes any number of copies, each for its own recipients.
+//   - [Expand] says what a mail list agent makes of a message (RFC 2634 section 4), and what stops it.
 //   - [Inspect] does the first two and reports them as JSON.
 //
 // It is strict where it protects and lenient where real mail needs it: the CMS content type decides what a layer is, not the

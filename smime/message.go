@@ -88,6 +88,8 @@ type Layer struct {
 	CRLs [][]byte
 	// Err is why the layer could not be opened: nil, [ErrDecrypt] itself, or wrapping [ErrMalformed] or [ErrTooLarge].
 	Err error
+
+	inner *entity.Entity // what the layer holds
 }
 
 // encrypted tells whether the layer hides its content.

@@ -61,6 +61,7 @@ func (w *walker) run() (*entity.Entity, string) {
 			w.Content = e
 			return e, path
 		}
+		layer.inner = inner
 		w.Layers = append(w.Layers, layer)
 		if layer.encrypted() {
 			w.Encrypted = true

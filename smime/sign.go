@@ -1,12 +1,12 @@
 package smime
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sealist/sealist/smime/cms"
@@ -33,18 +33,19 @@ func Sign(e *entity.Entity, o SignOptions) (*entity.Entity, error) {
 	if err != nil {
 		return nil, err
 	}
+	before, after := around(micalg, der)
+	return reparse(slices.Concat(before, content, after))
+}
+
+// around returns what stands in front of and behind signed content in a multipart/signed (RFC 8551 section 3.5.3.2).
+func around(micalg string, der []byte) (before, after []byte) {
 	boundary := newBoundary()
-	var b bytes.Buffer
-	b.Grow(len(content) + 2*len(der) + 1024)
-	fmt.Fprintf(&b, "MIME-Version: 1.0\r\nContent-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"+
-		" micalg=%s; boundary=\"%s\"\r\n\r\n", micalg, boundary)
-	fmt.Fprintf(&b, "This is a signed message (S/MIME).\r\n--%s\r\n", boundary)
-	b.Write(content)
-	fmt.Fprintf(&b, "\r\n--%s\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+
+	before = fmt.Appendf(nil, "MIME-Version: 1.0\r\nContent-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"+
+		" micalg=%s; boundary=\"%s\"\r\n\r\nThis is a signed message (S/MIME).\r\n--%s\r\n", micalg, boundary, boundary)
+	after = fmt.Appendf(nil, "\r\n--%s\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+
 		"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7s\"\r\n\r\n", boundary)
-	b.Write(base64Lines(der))
-	fmt.Fprintf(&b, "--%s--\r\n", boundary)
-	return reparse(b.Bytes())
+	after = append(after, base64Lines(der)...)
+	return before, fmt.Appendf(after, "--%s--\r\n", boundary)
 }
 
 func reparse(octets []byte) (*entity.Entity, error) {

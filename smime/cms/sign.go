@@ -34,6 +34,8 @@ type SignOptions struct {
 	EncryptionCertificate *x509.Certificate
 	// SigningCertificate binds the signature to the certificate (signingCertificateV2, RFC 5035).
 	SigningCertificate bool
+	// Attributes are further signed attributes, each in DER, that none of the above makes.
+	Attributes [][]byte
 }
 
 // digest is the hash function that goes with the key: SHA-256 for RSA and P-256, SHA-384 for P-384,
@@ -193,7 +195,7 @@ func (o SignOptions) attributes(digest, digestAlgorithm, signatureAlgorithm []by
 		id := encode(tagSequence, encode(tagOctetString, sum(crypto.SHA256, o.Certificate.Raw)))
 		set = append(set, attribute(oidSigningCertV2, encode(tagSequence, encode(tagSequence, id))))
 	}
-	return encodeSet(tagSet, set...)
+	return encodeSet(tagSet, append(set, o.Attributes...)...)
 }
 
 func retag(der []byte, tag byte) []byte {
