@@ -78,6 +78,7 @@ type Resolver struct {
 	judge      Judge
 	o          Options
 	recipients *recipients
+	outages    outages
 }
 
 // New makes a Resolver that asks the sources in this order.
@@ -94,7 +95,8 @@ func New(sources []Source, judge Judge, o Options) *Resolver {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Resolver{sources: sources, judge: judge, o: o, recipients: newRecipients(o.CacheSize, o.Recipients)}
+	return &Resolver{sources: sources, judge: judge, o: o, recipients: newRecipients(o.CacheSize, o.Recipients),
+		outages: outages{sources: map[string]failing{}}}
 }
 
 // Result is what is known about one address.
@@ -181,17 +183,16 @@ func (r *Resolver) ask(ctx context.Context, s Source, addresses []string) []dire
 	if len(answers) != len(addresses) {
 		answers = directory.Fail(addresses, errBroken)
 	}
-	outages := 0
+	failed := 0
 	var last error
 	for _, a := range answers {
 		if err := a.Outage(); err != nil {
-			outages++
+			failed++
 			last = err
 		}
 	}
-	if outages > 0 {
-		r.o.Log.LogAttrs(ctx, slog.LevelWarn, "a source of certificates cannot be asked; the copies wait",
-			slog.String("source", s.Name()), slog.Int("addresses", outages), slog.Any("error", last))
+	if failed > 0 {
+		r.outages.tell(ctx, r.o.Log, r.o.Clock(), s.Name(), failed, last)
 	}
 	return answers
 }

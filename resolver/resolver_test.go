@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -146,6 +147,26 @@ func TestOutageDelays(t *testing.T) {
 				t.Error("a later source was asked in the place of one that is down")
 			}
 		})
+	}
+}
+
+// TestOutageIsToldOnceAMinute: a large list meets a source that is down in thousands of batches.
+func TestOutageIsToldOnceAMinute(t *testing.T) {
+	var written strings.Builder
+	clock := now
+	down := holding("down")
+	down.fail[""] = errors.New("connection refused")
+	r := resolver.New([]resolver.Source{down}, trusting(smimetest.NewCA("CA")), resolver.Options{
+		Clock: func() time.Time { return clock }, Log: slog.New(slog.NewTextHandler(&written, nil)),
+	})
+	for range 100 {
+		r.Resolve(t.Context(), []string{"alice@corp.example", "bob@corp.example"})
+	}
+	clock = clock.Add(time.Minute)
+	r.Resolve(t.Context(), []string{"alice@corp.example"})
+	lines := strings.Split(strings.TrimSpace(written.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], "addresses=2 ") || !strings.Contains(lines[1], "addresses=199 ") {
+		t.Errorf("the log has %d lines: %.500s", len(lines), written.String())
 	}
 }
 
