@@ -49,3 +49,8 @@ func Usage(cert *x509.Certificate, use Use) Reason {
 	}
 	return extKeyUsage(cert, use, time.Time{}).Reason
 }
+
+// Validate holds a path to all rules, its signatures unseen.
+func (p *Policy) Validate(path []*x509.Certificate, use Use, at time.Time) Verdict {
+	return p.validate(path, use, at)
+}
