@@ -28,6 +28,24 @@ func Reference() string {
 	return w.b.String()
 }
 
+// Key is what the reference says about one key.
+type Key struct {
+	Key      string `json:"key"` // dotted, [] behind a list of sections
+	Type     string `json:"type"`
+	Limits   string `json:"limits,omitempty"`
+	Default  string `json:"default,omitempty"`
+	Variable string `json:"variable,omitempty"` // of the environment; empty: the file alone sets it
+	NoEffect bool   `json:"no_effect"`          // known, and does nothing in this version
+	Meaning  string `json:"meaning"`
+}
+
+// Keys returns the reference key by key, in its order.
+func Keys() []Key {
+	w := &referenceWriter{docs: fieldDocs(typesSource)}
+	w.section(reflect.ValueOf(*Default()), "", nil, false, false)
+	return w.keys
+}
+
 const referenceHead = `# sealist.yaml
 
 Every key of the configuration file, with its default. ` + "`listd config init`" + ` writes a
@@ -68,6 +86,7 @@ func fieldDocs(source string) map[string]string {
 
 type referenceWriter struct {
 	b    strings.Builder
+	keys []Key
 	docs map[string]string
 }
 
@@ -115,27 +134,33 @@ func (w *referenceWriter) heading(t reflect.Type, f field, path string, idle boo
 
 // key writes one key: its facts in one line, then its meaning.
 func (w *referenceWriter) key(f field, section reflect.Value, path string, steps []string, inList, idle bool) {
-	facts := []string{string(f.kind())}
+	k := Key{Key: path, Type: string(f.kind()), Limits: limitsOf(f), Default: defaultText(section.FieldByName(f.name)),
+		NoEffect: f.idle || idle, Meaning: w.docs[section.Type().Name()+"."+f.name]}
 	if f.values != nil {
-		facts[0] = oneOf(f.values)
+		k.Type = oneOf(f.values)
 		if f.kind() == aList {
-			facts[0] = "list of " + facts[0]
+			k.Type = "list of " + k.Type
 		}
 	}
-	if limits := limitsOf(f); limits != "" {
-		facts = append(facts, limits)
-	}
-	if text := defaultText(section.FieldByName(f.name)); text != "" {
-		facts = append(facts, "default `"+text+"`")
-	}
 	if f.kind().scalar() && !inList {
-		facts = append(facts, "`"+leaf{field: f, path: steps}.variable()+"`")
+		k.Variable = leaf{field: f, path: steps}.variable()
+	}
+	w.keys = append(w.keys, k)
+	facts := []string{k.Type}
+	if k.Limits != "" {
+		facts = append(facts, k.Limits)
+	}
+	if k.Default != "" {
+		facts = append(facts, "default `"+k.Default+"`")
+	}
+	if k.Variable != "" {
+		facts = append(facts, "`"+k.Variable+"`")
 	}
 	if f.idle && !idle {
 		facts = append(facts, "**has no effect in this version**")
 	}
-	fmt.Fprintf(&w.b, "- `%s`: %s\n", path, strings.Join(facts, "; "))
-	for line := range strings.SplitSeq(w.docs[section.Type().Name()+"."+f.name], "\n") {
+	fmt.Fprintf(&w.b, "- `%s`: %s\n", k.Key, strings.Join(facts, "; "))
+	for line := range strings.SplitSeq(k.Meaning, "\n") {
 		fmt.Fprintf(&w.b, "  %s\n", line)
 	}
 }

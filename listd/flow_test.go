@@ -293,7 +293,7 @@ func TestWrongKeyPasswordLocks(t *testing.T) {
 		w.until("the reason is recorded", func() bool {
 			item, err := w.sealist.Store.Item(t.Context(), id)
 			w.must(err)
-			return item.State == store.ItemAccepted && strings.Contains(item.Reason, "locked") && strings.Contains(item.Reason, "password is wrong")
+			return item.State == store.ItemAccepted && strings.HasPrefix(item.Reason, "locked: the key password is wrong")
 		})
 	}
 	w.stop()

@@ -22,6 +22,9 @@ func configCommand(g *globals) *cobra.Command {
 			RunE: func(c *cobra.Command, _ []string) error { return configCheck(c.OutOrStdout(), c.ErrOrStderr(), g) }},
 		&cobra.Command{Use: "reference", Short: "explain every key", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
+				if g.json {
+					return admin.WriteJSON(c.OutOrStdout(), config.Keys())
+				}
 				_, err := io.WriteString(c.OutOrStdout(), config.Reference())
 				return err
 			}},

@@ -80,6 +80,11 @@ func TestConfigCommands(t *testing.T) {
 	if status, out, _ = try(t, "config", "reference"); status != 0 || out != config.Reference() {
 		t.Errorf("status %d\n%.80s", status, out)
 	}
+	var keys []config.Key
+	status, out, _ = try(t, "config", "reference", "--json")
+	if err := json.Unmarshal([]byte(out), &keys); err != nil || status != 0 || len(keys) == 0 || keys[0].Key != "data_dir" || keys[0].Variable != "SEALIST_DATA_DIR" {
+		t.Errorf("status %d, %v\n%.80s", status, err, out)
+	}
 }
 
 func TestUsage(t *testing.T) {

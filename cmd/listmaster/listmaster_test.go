@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/peer"
 	"github.com/sealist/sealist/listd/store"
@@ -196,6 +197,23 @@ func TestJSON(t *testing.T) {
 	}
 	if got := w.good("cert", "show", "alice@example.org", "--pem"); got != string(alice.CertificatePEM()) {
 		t.Errorf("%s", got)
+	}
+}
+
+// A post that the next hop refused for everybody does not look delivered.
+func TestProgressTellsWhatWasRelayed(t *testing.T) {
+	for want, i := range map[string]admin.QueueItem{
+		"":       {},
+		"0 of 3": {Item: store.Item{Copies: 3, Unfinished: 3}},
+		"3 of 3": {Item: store.Item{Copies: 3}, States: map[store.DeliveryState]int{store.DeliveryRelayed: 3}},
+		"0 of 3, 2 failed, 1 withheld": {Item: store.Item{Copies: 3},
+			States: map[store.DeliveryState]int{store.DeliveryFailed: 2, store.DeliveryWithheld: 1}},
+		"1 of 3, 1 delayed": {Item: store.Item{Copies: 3, Unfinished: 2},
+			States: map[store.DeliveryState]int{store.DeliveryRelayed: 1, store.DeliveryDelayed: 1, store.DeliveryQueued: 1}},
+	} {
+		if got := progress(i); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 

@@ -51,6 +51,9 @@ func newRoot() *cobra.Command {
 		group("config", "explain the configuration", &cobra.Command{
 			Use: "reference", Short: "explain every key", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
+				if g.json {
+					return admin.WriteJSON(c.OutOrStdout(), config.Keys())
+				}
 				_, err := io.WriteString(c.OutOrStdout(), config.Reference())
 				return err
 			},

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealist/sealist/listd/admin"
+	"github.com/sealist/sealist/listd/store"
 )
 
 func queueCommand(g *globals) *cobra.Command {
@@ -55,12 +56,19 @@ func sender(i admin.QueueItem) string {
 	return i.ReversePath
 }
 
-// progress writes how many copies have their end.
+// progress writes how many copies the next hop has taken, and what became of
+// those it has not.
 func progress(i admin.QueueItem) string {
 	if i.Copies == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d", i.Copies-i.Unfinished, i.Copies)
+	text := fmt.Sprintf("%d of %d", i.States[store.DeliveryRelayed], i.Copies)
+	for _, s := range []store.DeliveryState{store.DeliveryDelayed, store.DeliveryFailed, store.DeliveryWithheld, store.DeliveryCancelled} {
+		if n := i.States[s]; n > 0 {
+			text += fmt.Sprintf(", %d %s", n, s)
+		}
+	}
+	return text
 }
 
 func queueShow(g *globals) *cobra.Command {

@@ -183,6 +183,7 @@ func TestImportMembers(t *testing.T) {
 		"semicolon":       {"Name;Adresse;Abteilung\n\"Lee, Ann\";a@example.org;IT\n", "a@example.org(Lee, Ann)"},
 		"tab":             {"Ann\ta@example.org\n", "a@example.org(Ann)"},
 		"display name":    {"Ann Lee <a@example.org>\n\"Lee, Bo\" <b@example.org>\n", "a@example.org(Ann Lee) b@example.org(Lee, Bo)"},
+		"address twice":   {"a@example.org,Ann,A@example.org\n", "a@example.org(Ann)"},
 		"trailing comma":  {"a@example.org,\nb@example.org;\n", "a@example.org() b@example.org()"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -209,10 +210,11 @@ func TestImportMembers(t *testing.T) {
 func TestImportIsAllOrNothing(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	w.list(board)
-	_, err := w.ImportMembers(ctx, board, "", strings.NewReader("email\na@example.org\nnobody\n\nb@example.org,Bo\n\"x@y\"@example.org\nName,without\n"))
+	_, err := w.ImportMembers(ctx, board, "", strings.NewReader("email\na@example.org\nnobody\n\nb@example.org,Bo\n\"x@y\"@example.org\nName,without\nc@example.org, d@example.org\n"))
 	wantError(t, err, admin.Usage, "line 3: ")
 	wantError(t, err, admin.Usage, "line 6: ")
 	wantError(t, err, admin.Usage, "line 7: ")
+	wantError(t, err, admin.Usage, "line 8: ")
 	if got := w.addresses(board, ""); got != "" {
 		t.Errorf("added: %s", got)
 	}
@@ -330,11 +332,16 @@ func TestQueue(t *testing.T) {
 	if d, err = w.QueueItem(ctx, ids[0], "relayed"); err != nil || len(d.Deliveries) != 0 {
 		t.Errorf("%+v %v", d, err)
 	}
+	if queue, err = w.Queue(ctx, admin.QueueFilter{}); err != nil || len(queue) != 1 || queue[0].States[store.DeliveryQueued] != 1 {
+		t.Errorf("%+v %v", queue, err)
+	}
 	if queue, err = w.Queue(ctx, admin.QueueFilter{State: "done", List: board}); err != nil || len(queue) != 0 {
 		t.Errorf("%+v %v", queue, err)
 	}
 	_, err = w.Queue(ctx, admin.QueueFilter{State: "gone"})
 	wantError(t, err, admin.Usage, "gone")
+	_, err = w.Queue(ctx, admin.QueueFilter{Limit: -1})
+	wantError(t, err, admin.Usage, "-1")
 	_, err = w.QueueItem(ctx, ids[0], "gone")
 	wantError(t, err, admin.Usage, "gone")
 	_, err = w.QueueItem(ctx, "none", "")

@@ -58,8 +58,9 @@ func looksLikeHeading(text string) bool {
 }
 
 // readPerson takes one line apart: an address; "Name <address>"; or fields with
-// commas, semicolons or tabs between, of which the first with an @ is the
-// address and the first other one that is not empty the name.
+// commas, semicolons or tabs between, of which the one with an @ is the address
+// and the first other one that is not empty the name. A line with two addresses
+// is none: which of them is meant is not for us to say.
 func readPerson(text string) person {
 	if !strings.ContainsAny(text, ",;\t\"<") {
 		return person{text: text}
@@ -77,6 +78,8 @@ func readPerson(text string) person {
 		switch {
 		case p.text == "" && strings.Contains(f, "@"):
 			p.text = f
+		case strings.Contains(f, "@") && !strings.EqualFold(f, p.text):
+			return person{text: text}
 		case p.name == "" && !strings.Contains(f, "@"):
 			p.name = plainName(f)
 		}

@@ -10,14 +10,14 @@ import (
 // QueueItem is one post in the spool.
 type QueueItem struct {
 	store.Item
-	ListAddress list.Address `json:"list_address"`
+	ListAddress list.Address                `json:"list_address"`
+	States      map[store.DeliveryState]int `json:"states"` // copies in each state
 }
 
 // QueueDetails is one post with what became of each copy.
 type QueueDetails struct {
 	QueueItem
-	States     map[store.DeliveryState]int `json:"states"`
-	Deliveries []store.Delivery            `json:"deliveries"`
+	Deliveries []store.Delivery `json:"deliveries"`
 }
 
 // QueueFilter chooses posts. The zero value is those that are not finished.
@@ -38,6 +38,9 @@ func (a *Admin) Queue(ctx context.Context, f QueueFilter) ([]QueueItem, error) {
 	case "", store.ItemAccepted, store.ItemHeld, store.ItemDistributing, store.ItemDone, store.ItemRejected, store.ItemQuarantined:
 	default:
 		return nil, usage("the states are accepted, held, distributing, done, rejected and quarantined", "%q is no state of a post", f.State)
+	}
+	if f.Limit < 0 {
+		return nil, usage("give the number of posts to show; 0 shows all", "%d is no limit", f.Limit)
 	}
 	if f.List != "" {
 		l, err := a.list(ctx, f.List)
@@ -63,6 +66,11 @@ func (a *Admin) Queue(ctx context.Context, f QueueFilter) ([]QueueItem, error) {
 	if f.Limit > 0 && len(queue) > f.Limit {
 		queue = queue[len(queue)-f.Limit:]
 	}
+	for i := range queue {
+		if queue[i].States, err = a.states(ctx, queue[i].Item); err != nil {
+			return nil, err
+		}
+	}
 	return queue, nil
 }
 
@@ -84,14 +92,26 @@ func (a *Admin) QueueItem(ctx context.Context, id, state string) (QueueDetails, 
 		return QueueDetails{}, err
 	}
 	d := QueueDetails{QueueItem: QueueItem{Item: item, ListAddress: names[item.List]}}
-	if d.States, err = a.Store.CountDeliveries(ctx, id); err != nil {
-		return d, Explain(err)
+	if d.States, err = a.states(ctx, item); err != nil {
+		return d, err
 	}
 	if d.Deliveries, err = a.Store.Deliveries(ctx, filter); err != nil {
 		return d, Explain(err)
 	}
 	d.Deliveries = some(d.Deliveries)
 	return d, nil
+}
+
+// states counts the copies of a post in each state.
+func (a *Admin) states(ctx context.Context, item store.Item) (map[store.DeliveryState]int, error) {
+	if item.Copies == 0 {
+		return map[store.DeliveryState]int{}, nil
+	}
+	counts, err := a.Store.CountDeliveries(ctx, item.ID)
+	if err != nil {
+		return nil, Explain(err)
+	}
+	return counts, nil
 }
 
 // names finds the addresses of all lists.

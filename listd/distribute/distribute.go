@@ -144,7 +144,7 @@ func (d *Distributor) lead(ctx context.Context, item store.Item) {
 	case err == nil || ctx.Err() != nil:
 	case errors.As(err, &locked):
 		log.Warn("list is locked, its mail waits", "reason", locked.Error())
-		d.postpone(ctx, item, "locked: "+locked.Error(), lockedRetry)
+		d.postpone(ctx, item, locked.Error(), lockedRetry)
 	default:
 		log.Error("post postponed", "err", err, "retry_in", outageRetry)
 		d.postpone(ctx, item, err.Error(), outageRetry)
