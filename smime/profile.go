@@ -27,9 +27,8 @@ var ErrProfile = errors.New("smime: no such profile")
 //
 //   - compatible: what every mail client reads;
 //   - modern: RFC 8551 sections 2.3 and 2.7 as recommended, AES-256-GCM and OAEP;
-//   - bsi: the same for RSA keys of at least 3072 bits alone, after BSI TR-02102-1, which asks for 3000 bits from 2024 on and
-//     counts PKCS #1 v1.5 among what is phased out. NIST curves are within it; Brainpool curves, which it names beside
-//     them, cannot be used (docs/standards.md).
+//   - bsi: the same, RSA keys having at least 3072 bits, after BSI TR-02102-1, which asks for 3000 and counts PKCS #1 v1.5 as
+//     legacy. NIST curves are within it; Brainpool curves, which it names beside them, cannot be used (docs/standards.md).
 func Profiles() []Profile {
 	oaep := cms.RecipientOptions{OAEP: true}
 	return []Profile{
