@@ -50,6 +50,8 @@ type walker struct {
 	budget *cms.Budget
 	opened bool // the one decryption has been tried
 	spent  bool // the budget ran out outside the run: look no further there
+
+	malleable bool // beneath an encryption that does not protect its content's integrity
 }
 
 // run follows the unbroken run and returns the entity where it ends, to be searched for layers that do not count, with its path.
@@ -148,6 +150,7 @@ func (w *walker) layer(e *entity.Entity, path string, counts bool) (layer Layer,
 		if errors.Is(err, ErrTooLarge) && counts {
 			w.Err = err
 		}
+		_ = w.mistrustTail(e, &layer) // a signed layer is no error, its signers are
 		layer.Err = err
 		return layer, inner, true
 	}
@@ -156,7 +159,11 @@ func (w *walker) layer(e *entity.Entity, path string, counts bool) (layer Layer,
 		return layer, nil, false
 	}
 	if err == nil {
+		beneath := w.malleable // before this layer, which may be the encryption
 		inner, err = w.opaque(e, content, &layer)
+		if beneath && err == nil {
+			err = w.mistrustTail(e, &layer)
+		}
 	}
 	layer.Err = err
 	if err != nil && counts {
@@ -192,6 +199,7 @@ func (w *walker) opaque(e *entity.Entity, content cms.Content, layer *Layer) (*e
 		octets, of = c.Content, c.ContentTypeOID
 	case *cms.EnvelopedData:
 		layer.Type = Enveloped
+		w.malleable = w.malleable || layer.Counts
 		octets, err = w.decrypt(c, layer)
 		of = c.ContentTypeOID
 	case *cms.AuthEnvelopedData:
