@@ -452,3 +452,17 @@ func TestWithoutDomainsEveryListIsOurs(t *testing.T) {
 		t.Errorf("a refusal was told to an address of our own: %s, %d deliveries", item.State, len(deliveries))
 	}
 }
+
+// TestAnswersAreCounted posts more garbage in one member's name than anybody
+// may be told of.
+func TestAnswersAreCounted(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	const posts, most = 25, 20
+	for range posts {
+		w.settled(w.send("bob@example.org", secretList, mail("x@evil.example", secretList, smimetest.Encrypt(text, w.keys[openList]))))
+	}
+	if n := len(w.sink.To("bob@example.org")); n != most {
+		t.Errorf("%d answers for %d posts, want %d", n, posts, most)
+	}
+}

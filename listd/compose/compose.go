@@ -24,11 +24,17 @@ type Stamp struct {
 
 // keptSealed are the outer fields that a sealed copy keeps. It is an
 // allow-list: what is not named may hold what the sender did not mean to show.
-var keptSealed = []string{"From", "To", "Cc", "Date", "Message-ID", "Subject", "In-Reply-To", "References"}
+var keptSealed = []string{"From", "To", "Cc", "Date", "Message-ID", "Subject", "In-Reply-To", "References", loopField}
 
 // droppedClear are the outer fields that a copy in clear does not keep. RFC
 // 2369 section 3 and RFC 2919 section 3: List-* fields are this list's to set.
-var droppedClear = []string{"Return-Path", "Sender", "Precedence"}
+// A Bcc that the author's program left in is nobody's business.
+var droppedClear = []string{"Return-Path", "Sender", "Precedence", "Bcc"}
+
+// loopField names every list that a message went through, one field each, also
+// in sealed copies, which keep no other trace: two lists that are members of
+// each other would never end.
+const loopField = "X-Loop"
 
 // SealedHeader returns the outer fields of a sealed copy, without those that
 // describe its content: the sealer adds them.
@@ -83,6 +89,7 @@ func addOwn(b *entity.Builder, l list.List) {
 	b.Add("List-Id", "<"+ListID(l)+">")
 	b.AddAddresses("Sender", mail.Address{Address: l.Owner().String()})
 	b.Add("Precedence", "list")
+	b.Add(loopField, ListID(l))
 }
 
 // addMissing writes the fields that RFC 5322 section 3.6 asks for, and that a
@@ -102,9 +109,15 @@ func ListID(l list.List) string { return l.Name() + "." + l.Address.Domain() }
 
 // FromList tells whether a message was distributed by this list before.
 func FromList(l list.List, h entity.Header) bool {
-	own := "<" + ListID(l) + ">"
-	return slices.ContainsFunc(h.All("List-Id"), func(f entity.Field) bool {
-		return strings.HasSuffix(strings.ToLower(f.Value()), strings.ToLower(own))
+	id := ListID(l)
+	return slices.ContainsFunc(h, func(f entity.Field) bool {
+		switch {
+		case f.Is("List-Id"):
+			return strings.HasSuffix(strings.ToLower(f.Value()), strings.ToLower("<"+id+">"))
+		case f.Is(loopField):
+			return strings.EqualFold(f.Value(), id)
+		}
+		return false
 	})
 }
 

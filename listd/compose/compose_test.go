@@ -45,7 +45,7 @@ func TestSealedHeaderIsAnAllowList(t *testing.T) {
 	for _, f := range h {
 		names = append(names, f.Name)
 	}
-	want := "List-Id Sender Precedence From To Date Message-ID Subject"
+	want := "List-Id Sender Precedence X-Loop From To Date Message-ID Subject"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("fields %q, want %q", got, want)
 	}
@@ -154,5 +154,25 @@ func TestFromList(t *testing.T) {
 		if got := compose.FromList(team, h); got != want {
 			t.Errorf("FromList of %q is %v", value, got)
 		}
+	}
+}
+
+// TestTwoListsDoNotLoop passes a message through two lists that are members of
+// each other, sealed each time.
+func TestTwoListsDoNotLoop(t *testing.T) {
+	other := list.List{ID: 2, Address: list.MustParseAddress("other@lists.example.org")}
+	h := parse(t, post).Header()
+	for _, l := range []list.List{team, other} {
+		if compose.FromList(l, h) {
+			t.Fatalf("%s stops a message it has not seen", l.Address)
+		}
+		octets, err := compose.SealedHeader(l, h, smime.Protection{}, stamp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h = parse(t, string(octets)+"\r\n").Header()
+	}
+	if !compose.FromList(team, h) {
+		t.Error("the first list would distribute its own mail again")
 	}
 }

@@ -42,6 +42,7 @@ func (d *Distributor) answerTo(ctx context.Context, s Submission, v verdict) (st
 			"message_id": quotedID(compose.MessageID(h)),
 			"date":       quotedDate(h.Get("Date")),
 		},
+		Key: "answer/" + to.Key(), Every: noticeEvery, Limit: maxAnswers,
 	}, true
 }
 

@@ -76,7 +76,8 @@ type Notice struct {
 	To       list.Address      `json:"-"`
 	Params   map[string]string `json:"params,omitempty"` // what the template says; never content of a message (invariant 1)
 	Key      string            `json:"-"`                // throttle; "": always queued
-	Every    time.Duration     `json:"-"`                // a notice with the same Key is not queued again within this time
+	Every    time.Duration     `json:"-"`                // no more than Limit notices with the same Key are queued within this time
+	Limit    int               `json:"-"`                // 0: 1
 }
 
 // Outcome is what became of one delivery.
@@ -304,15 +305,10 @@ func queueNotices(ctx context.Context, h handle, item int64, notices []Notice, n
 		if n.To.IsZero() || n.Template == "" {
 			return queued, fmt.Errorf("a notice %q without address or template", n.Template)
 		}
-		if n.Key != "" && n.Every > 0 {
-			fresh, err := h.exec(ctx, `INSERT INTO throttle (name, expires) VALUES (?, ?)
-				ON CONFLICT (name) DO UPDATE SET expires = excluded.expires WHERE throttle.expires <= ?`, n.Key, now+n.Every.Microseconds(), now)
-			if err != nil {
-				return queued, err
-			}
-			if fresh == 0 {
-				continue
-			}
+		if ok, err := throttle(ctx, h, n, now); err != nil {
+			return queued, err
+		} else if !ok {
+			continue
 		}
 		text, err := json.Marshal(n)
 		if err != nil {
@@ -330,6 +326,26 @@ func queueNotices(ctx context.Context, h handle, item int64, notices []Notice, n
 		queued++
 	}
 	return queued, nil
+}
+
+// throttle takes one of the places that a notice's Key has, and tells whether
+// there was one.
+func throttle(ctx context.Context, h handle, n Notice, now int64) (bool, error) {
+	if n.Key == "" || n.Every <= 0 {
+		return true, nil
+	}
+	for place := range max(1, n.Limit) {
+		name := n.Key
+		if place > 0 {
+			name = fmt.Sprintf("%s#%d", n.Key, place)
+		}
+		fresh, err := h.exec(ctx, `INSERT INTO throttle (name, expires) VALUES (?, ?)
+			ON CONFLICT (name) DO UPDATE SET expires = excluded.expires WHERE throttle.expires <= ?`, name, now+n.Every.Microseconds(), now)
+		if err != nil || fresh > 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // ReleaseLeases frees at once what owner has leased, items and deliveries: the
