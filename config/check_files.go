@@ -94,17 +94,25 @@ func (k *checker) certificates(key, path string, folder bool) {
 		k.mistake(key, pathError(err), "the user who runs listd must be able to read the folder")
 		return
 	}
-	total := 0
+	total, authorities := 0, 0
 	for _, file := range files {
-		n, err := countCertificates(file)
+		certs, err := readCertificates(file)
 		if err != nil {
 			k.mistake(key, err.Error(), "take it out, or fetch it anew in PEM form")
 			return
 		}
-		total += n
+		total += len(certs)
+		for _, c := range certs {
+			if c.IsCA || !c.BasicConstraintsValid { // old roots have no basicConstraints
+				authorities++
+			}
+		}
 	}
-	if total == 0 {
+	switch {
+	case total == 0:
 		k.mistake(key, path+" holds no certificate", "the certificates must be in PEM form: -----BEGIN CERTIFICATE-----")
+	case authorities == 0 && strings.HasPrefix(key, "trust."): // a server's own certificate may vouch for that server
+		k.warn(key, path+" holds no certificate of an authority, so nobody else's certificate is trusted by it", "name the file with the authority that issues your people's certificates")
 	}
 }
 
@@ -140,14 +148,15 @@ func CertificateFiles(path string) ([]string, error) {
 	return files, nil
 }
 
-// countCertificates counts the certificates of a PEM file, or the one of a DER
+// readCertificates reads the certificates of a PEM file, or the one of a DER
 // file. A file without any is no error; a certificate that cannot be read is.
-func countCertificates(path string) (int, error) {
+func readCertificates(path string) ([]*x509.Certificate, error) {
 	octets, err := os.ReadFile(path)
 	if err != nil {
-		return 0, errors.New(pathError(err))
+		return nil, errors.New(pathError(err))
 	}
-	count, rest := 0, octets
+	var certs []*x509.Certificate
+	rest := octets
 	for {
 		var block *pem.Block
 		block, rest = pem.Decode(rest)
@@ -157,17 +166,18 @@ func countCertificates(path string) (int, error) {
 		if block.Type != "CERTIFICATE" {
 			continue
 		}
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			return 0, fmt.Errorf("certificate %d in %s cannot be read: %s", count+1, path, strings.TrimPrefix(err.Error(), "x509: "))
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %d in %s cannot be read: %s", len(certs)+1, path, strings.TrimPrefix(err.Error(), "x509: "))
 		}
-		count++
+		certs = append(certs, cert)
 	}
-	if count == 0 && bytes.HasPrefix(octets, []byte{0x30}) {
-		if _, err := x509.ParseCertificate(octets); err == nil {
-			return 1, nil
+	if len(certs) == 0 && bytes.HasPrefix(octets, []byte{0x30}) {
+		if cert, err := x509.ParseCertificate(octets); err == nil {
+			return []*x509.Certificate{cert}, nil
 		}
 	}
-	return count, nil
+	return certs, nil
 }
 
 // keyPassword checks who may read the file with the key password.

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -245,6 +246,33 @@ func TestDirectoryNobodyAsks(t *testing.T) {
 		}
 	}
 	t.Errorf("not warned: %v", warnings)
+}
+
+// The server's certificate in the place of the authority's is an easy mistake,
+// and nothing works after it.
+func TestAnchorThatIsNoAuthority(t *testing.T) {
+	folder := t.TempDir()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, authority := range map[string]bool{"server.pem": false, "ca.pem": true} {
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true, IsCA: authority}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, folder, name, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
+		put(t, folder, "sealist.yaml", []byte("trust: { cafile: "+name+" }\n"), 0o644)
+		_, warnings, err := config.Load(filepath.Join(folder, "sealist.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		warned := slices.ContainsFunc(warnings, func(w config.Warning) bool { return w.Key == "trust.cafile" && strings.Contains(w.What, "authority") })
+		if warned == authority {
+			t.Errorf("%s: %v", name, warnings)
+		}
+	}
 }
 
 func TestCertificateFiles(t *testing.T) {

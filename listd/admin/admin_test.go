@@ -2,9 +2,11 @@ package admin_test
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sealist/sealist/listd/admin"
@@ -346,4 +348,11 @@ func TestQueue(t *testing.T) {
 	wantError(t, err, admin.Usage, "gone")
 	_, err = w.QueueItem(ctx, "none", "")
 	wantError(t, err, admin.Refused, "there is no post none")
+}
+
+func TestDataFolderOfSomebodyElse(t *testing.T) {
+	e := admin.Explain(fmt.Errorf("store: open sealist.db: %w", &fs.PathError{Op: "open", Path: "sealist.db.opening", Err: syscall.EACCES}))
+	if e.Kind != admin.Environment || !strings.Contains(e.Hint, "chown") {
+		t.Errorf("%+v", e)
+	}
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/sealist/sealist/listd/store"
 )
@@ -70,6 +71,8 @@ func Explain(err error) *Error {
 		e.Hint = "use the listmaster that belongs to the running listd"
 	case errors.Is(err, store.ErrServerRunning):
 		e.Hint = "stop the other listd first; one SQLite file has one server"
+	case errors.Is(err, fs.ErrPermission):
+		e.Hint = "the data folder and what is in it belong to the user that runs listd: run this as that user, or give it the folder with chown -R"
 	}
 	return e
 }

@@ -84,6 +84,8 @@ func keyHint(err error, address list.Address, name string) string {
 	switch {
 	case errors.Is(err, keyring.ErrBundlePassword):
 		return "give the file's own password with --password-file"
+	case errors.Is(err, keyring.ErrPEM):
+		return "put key and certificates into one file with `openssl pkcs12 -export -inkey KEY -in CERTIFICATE -certfile CHAIN -out list.p12`"
 	case errors.Is(err, keyring.ErrAddress):
 		return "have a certificate issued whose subjectAltName has the rfc822Name " + address.String()
 	case errors.Is(err, keyring.ErrUnusable):

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 
 // Why a key pair is not taken.
 var (
+	ErrPEM            = errors.New("this is a PEM file, not PKCS#12")
 	ErrBundlePassword = errors.New("the password of the PKCS#12 file is wrong")
 	ErrNoKey          = errors.New("there is no private key in the file")
 	ErrTwoKeys        = errors.New("there is more than one private key in the file")
@@ -51,11 +53,17 @@ func (b Bundle) LogValue() slog.Value { return slog.StringValue(b.String()) }
 // MarshalText is String, so that encoders do not walk into the key.
 func (b Bundle) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
 
+// asn1Sequence is the first octet of every PKCS#12 file.
+const asn1Sequence = 0x30
+
 // ParsePKCS12 reads a PKCS#12 file (RFC 7292), in the forms of OpenSSL 1 and 3
 // of Windows, and of NSS and Bouncy Castle (BER). The certificate that belongs
 // to the key is the list's, wherever in the file it stands; the others are its
 // chain.
 func ParsePKCS12(octets []byte, password string) (Bundle, error) {
+	if block, _ := pem.Decode(octets); block != nil && octets[0] != asn1Sequence {
+		return Bundle{}, ErrPEM
+	}
 	key, first, others, err := pkcs12.DecodeChain(octets, password)
 	if err != nil {
 		if der, berErr := pkcs12DER(octets, password); berErr == nil && isBER(err) {

@@ -116,6 +116,7 @@ func TestParsePKCS12(t *testing.T) {
 		{"empty password", id.PKCS12(""), "", nil, id.Certificate, 2},
 		{"no password at all", encode(t, pkcs12.Passwordless, id.Private, id.Certificate, chain, ""), "", nil, id.Certificate, 1},
 		{"the leaf stands last", encode(t, pkcs12.Modern, id.Private, chain[0], []*x509.Certificate{other.Certificate, id.Certificate}, "pw"), "pw", nil, id.Certificate, 2},
+		{"PEM", append([]byte("Bag Attributes\n"), id.CertificatePEM()...), "pw", keyring.ErrPEM, nil, 0},
 		{"wrong password", id.PKCS12("pw"), "PW", keyring.ErrBundlePassword, nil, 0},
 		{"wrong password, 3DES", id.PKCS12Legacy("pw"), "", keyring.ErrBundlePassword, nil, 0},
 		{"another's certificate", encode(t, pkcs12.Modern, id.Private, other.Certificate, nil, "pw"), "pw", keyring.ErrMismatch, nil, 0},
