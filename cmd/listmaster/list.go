@@ -22,15 +22,28 @@ func listCommand(g *globals) *cobra.Command {
 func listCreate(g *globals) *cobra.Command {
 	var n admin.NewList
 	var key keyFlags
+	var agent bool
+	var labels string
 	c := &cobra.Command{
 		Use:   "create LIST",
 		Short: "make a list, with its key pair or without",
 		Long: "Makes the list LIST, written name@domain. With --p12 it gets the private key and\n" +
 			"the certificate of that PKCS#12 file, and takes encrypted posts; without, it is\n" +
-			"a plain list.",
+			"a plain list.\n\n" +
+			"A mail list agent (RFC 2634) puts every copy under the list's own signature, with\n" +
+			"a history by which loops between lists are found. It refuses messages with a\n" +
+			"security label, unless --security-labels carry says that all members may read them.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			n.Address = args[0]
+			switch {
+			case agent && labels == "":
+				return &admin.Error{Kind: admin.Usage, What: "--security-labels is empty", Hint: "write refuse or carry"}
+			case agent:
+				n.Agent = labels
+			case c.Flags().Changed("security-labels"):
+				return &admin.Error{Kind: admin.Usage, What: "--security-labels is for a mail list agent", Hint: "give --mail-list-agent too"}
+			}
 			var err error
 			if n.Key, err = key.read(); err != nil {
 				return err
@@ -50,6 +63,8 @@ func listCreate(g *globals) *cobra.Command {
 	}
 	c.Flags().StringVar(&n.Description, "description", "", "what the list is for, in one line")
 	c.Flags().StringVar(&n.Send, "send", "", "who may post: private_smime, members who signed (the default); or public, everybody")
+	c.Flags().BoolVar(&agent, "mail-list-agent", false, "sign every copy with the list's key, as RFC 2634's mail list agent")
+	c.Flags().StringVar(&labels, "security-labels", "refuse", "what a mail list agent does with labelled messages: refuse; or carry")
 	c.Flags().StringVar(&key.p12, "p12", "", "PKCS#12 file with the list's key pair")
 	key.passwordFlag(c)
 	return c
@@ -94,6 +109,7 @@ func printList(out io.Writer, l admin.ListDetails) error {
 		[2]string{"description", l.Description},
 		[2]string{"send", l.Send},
 		[2]string{"state", string(l.State)},
+		[2]string{"agent", agentOf(l)},
 		[2]string{"people", strings.Join([]string{count(l.Members["member"], "member"), count(l.Members["owner"], "owner"), count(l.Members["editor"], "editor")}, ", ")},
 		[2]string{"waiting", waiting(l)},
 		[2]string{"created", moment(l.Created)},
@@ -103,6 +119,14 @@ func printList(out io.Writer, l admin.ListDetails) error {
 	}
 	fmt.Fprintln(out)
 	return printKeys(out, l.Keys)
+}
+
+// agentOf says what kind of mail list agent a list is.
+func agentOf(l admin.ListDetails) string {
+	if l.Agent == "" {
+		return ""
+	}
+	return "mail list agent, security labels: " + string(l.Agent)
 }
 
 // waiting names the posts that are not finished.

@@ -94,6 +94,9 @@ func TestMistakes(t *testing.T) {
 		text   string
 	}{
 		{"list create board@lists.example.org", 1, "listmaster: error: there is already a list board@lists.example.org\nlistmaster: hint: `listmaster list show board@lists.example.org` shows it\n"},
+		{"list create x@lists.example.org --mail-list-agent", 2, "listmaster: error: a mail list agent signs what it distributes, and there is no key that may\nlistmaster: hint: give --p12 with a certificate for encryption and digitalSignature, or leave out --mail-list-agent\n"},
+		{"list create x@lists.example.org --mail-list-agent --security-labels some", 2, "listmaster: error: \"some\" is nothing to do with security labels: write refuse or carry\n"},
+		{"list create x@lists.example.org --security-labels carry", 2, "listmaster: error: --security-labels is for a mail list agent\nlistmaster: hint: give --mail-list-agent too\n"},
 		{"list create board", 2, "listmaster: error: \"board\" is not an e-mail address: no @\nlistmaster: hint: name a list by its whole address, as board@lists.example.org\n"},
 		{"list create", 2, "listmaster: error: accepts 1 arg(s), received 0\nlistmaster: hint: see `listmaster list create --help`\n"},
 		{"list creat", 2, "listmaster: error: unknown command \"creat\" for \"listmaster list\"\nlistmaster: hint: did you mean `listmaster list create`?\n"},
@@ -350,5 +353,21 @@ func TestRootBecomesTheOwner(t *testing.T) {
 		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != nobody || owner.Gid != nobody {
 			t.Errorf("%s belongs to %d:%d", file, owner.Uid, owner.Gid)
 		}
+	}
+}
+
+// A mail list agent is off unless asked for, and says what it is.
+func TestMailListAgent(t *testing.T) {
+	w := newWorld(t)
+	out := w.good("list", "create", board, "--p12", w.path("board.p12"), "--password-file", w.path("p12.pass"), "--mail-list-agent", "--security-labels", "carry", "--json")
+	if !strings.Contains(out, `"mail_list_agent": "carry"`) && !strings.Contains(out, `"mail_list_agent":"carry"`) {
+		t.Errorf("the list says nothing of it:\n%s", out)
+	}
+	if out := w.good("list", "show", board); !strings.Contains(out, "mail list agent, security labels: carry") {
+		t.Errorf("nor does the table:\n%s", out)
+	}
+	w.put("encrypt.p12", string(w.ca.Issue("x@lists.example.org", smimetest.EncryptOnly).PKCS12("pw")))
+	if status, _, errOut := w.try("list", "create", "x@lists.example.org", "--p12", w.path("encrypt.p12"), "--password-file", w.path("p12.pass"), "--mail-list-agent"); status != 2 || !strings.Contains(errOut, "no key that may") {
+		t.Errorf("a key that may not sign: %d %s", status, errOut)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
@@ -17,6 +18,7 @@ type NewList struct {
 	Description string
 	Send        string // scenario; empty: list.DefaultSend
 	Key         *P12   // nil: a plain list
+	Agent       string // what a mail list agent does with security labels: refuse, carry; empty: it is none
 }
 
 // ListDetails is a list with what belongs to it.
@@ -44,21 +46,33 @@ func (a *Admin) CreateList(ctx context.Context, n NewList) (ListDetails, []strin
 	if err := singleLine("description", n.Description); err != nil {
 		return ListDetails{}, nil, err
 	}
+	agent, err := list.ParseAgent(n.Agent)
+	if err != nil {
+		return ListDetails{}, nil, &Error{Kind: Usage, What: err.Error(), Err: err}
+	}
 	var pair *readyKey
 	if n.Key != nil {
 		if pair, err = a.prepareKey(ctx, address, *n.Key); err != nil {
 			return ListDetails{}, nil, err
 		}
 	}
+	if agent != list.NoAgent && (pair == nil || !keyring.MaySign(pair.bundle.Certificate)) {
+		return ListDetails{}, nil, usage("give --p12 with a certificate for encryption and digitalSignature, or leave out --mail-list-agent",
+			"a mail list agent signs what it distributes, and there is no key that may")
+	}
 
-	id, err := a.Store.CreateList(ctx, list.List{Address: address, Description: n.Description, Send: n.Send})
+	id, err := a.Store.CreateList(ctx, list.List{Address: address, Description: n.Description, Send: n.Send, Agent: agent})
 	if errors.Is(err, store.ErrExists) {
 		return ListDetails{}, nil, refused("`listmaster list show "+address.String()+"` shows it", "there is already a list %s", address)
 	}
 	if err != nil {
 		return ListDetails{}, nil, Explain(err)
 	}
-	a.audit(ctx, "list create", id, address.String(), map[string]string{"send": n.Send})
+	facts := map[string]string{"send": n.Send}
+	if agent != list.NoAgent {
+		facts["mail_list_agent"] = string(agent)
+	}
+	a.audit(ctx, "list create", id, address.String(), facts)
 
 	var warnings []string
 	if pair != nil {

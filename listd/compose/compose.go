@@ -65,23 +65,38 @@ func protects(p smime.Protection, outer entity.Header, name string) bool {
 // Clear returns a whole copy of a post that arrived in clear. Its body and the
 // fields that describe it are those of the post, octet for octet.
 func Clear(l list.List, post *entity.Entity, s Stamp) ([]byte, error) {
+	header, err := clearHeader(l, post.Header(), s, func(entity.Field) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(header, []byte("\r\n"), post.Body()), nil
+}
+
+// Signed returns a whole copy of a post that arrived in clear, whose content the
+// list has signed: signed brings the fields that describe it.
+func Signed(l list.List, outer entity.Header, signed *entity.Entity, s Stamp) ([]byte, error) {
+	header, err := clearHeader(l, outer, s, func(f entity.Field) bool {
+		return !f.Is("MIME-Version") && !strings.HasPrefix(strings.ToLower(f.Name), "content-")
+	})
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(header, signed.Octets()), nil
+}
+
+// clearHeader returns the outer fields of a copy in clear: the list's own, and
+// those of the post that are kept.
+func clearHeader(l list.List, outer entity.Header, s Stamp, keep func(entity.Field) bool) ([]byte, error) {
 	var b entity.Builder
 	addOwn(&b, l)
-	addMissing(&b, l, post.Header(), s)
-	for _, f := range post.Header() {
-		if slices.ContainsFunc(droppedClear, f.Is) || strings.HasPrefix(strings.ToLower(f.Name), "list-") || f.Name == "" {
+	addMissing(&b, l, outer, s)
+	for _, f := range outer {
+		if slices.ContainsFunc(droppedClear, f.Is) || strings.HasPrefix(strings.ToLower(f.Name), "list-") || f.Name == "" || !keep(f) {
 			continue
 		}
 		b.AddField(f)
 	}
-	header, err := b.Octets()
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, 0, len(header)+2+len(post.Body()))
-	out = append(out, header...)
-	out = append(out, "\r\n"...)
-	return append(out, post.Body()...), nil
+	return b.Octets()
 }
 
 // addOwn writes the fields that say which list this is.

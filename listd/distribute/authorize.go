@@ -166,7 +166,10 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	v := d.authorize(ctx, s)
+	v, err := d.expandable(ctx, s, d.authorize(ctx, s))
+	if err != nil {
+		return false, err
+	}
 	decided := store.Decided{
 		Item: item.ID, State: v.state, Reason: v.reason, Detail: v.detail(), Method: string(v.method),
 		MessageID: oneLine(compose.MessageID(s.Message.Outer.Header())), Encrypted: s.Message.Encrypted,

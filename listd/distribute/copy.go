@@ -117,9 +117,16 @@ func (d *Distributor) seal(p *post, r resolver.Result) queue.Rendering {
 		Certificates: strings.Join(fingerprints, " "),
 		Cipher:       p.cipher.String(),
 		Parts: func() ([]relay.Segment, error) {
-			sealed, err := p.sealer.Seal(p.header, recipients)
+			header := p.header
+			if p.sign != nil {
+				header = nil // it goes around the signature
+			}
+			sealed, err := p.sealer.Seal(header, recipients)
 			if err != nil {
 				return nil, fmt.Errorf("sealing to %s: %w", strings.Join(fingerprints, ", "), err)
+			}
+			if p.sign != nil {
+				return p.signed(sealed)
 			}
 			return p.segments(sealed)
 		},

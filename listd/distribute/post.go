@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/sealist/sealist/listd/compose"
@@ -30,6 +31,9 @@ type post struct {
 	sealer *smime.Sealer
 	cipher cms.Cipher
 
+	// How a mail list agent signs every copy; nil: it is none.
+	sign *smime.SignOptions
+
 	mu    sync.Mutex
 	tails map[*byte]relay.Segment // what copies share, checked once, by where it begins
 }
@@ -51,6 +55,24 @@ func (p *post) segments(s smime.Sealed) ([]relay.Segment, error) {
 		p.tails[&s.Tail[0]] = tail
 	}
 	return []relay.Segment{head, tail}, nil
+}
+
+// signed makes a copy's octets, under the list's signature, fit for the relay.
+func (p *post) signed(s smime.Sealed) ([]relay.Segment, error) {
+	c, err := smime.SignSealed(p.header, s, *p.sign)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := p.segments(c.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	before, err := relay.NewSegment(c.Before)
+	if err != nil {
+		return nil, err
+	}
+	after, err := relay.NewSegment(c.After)
+	return slices.Concat([]relay.Segment{before}, sealed, []relay.Segment{after}), err
 }
 
 // segment makes a whole message fit for the relay.
@@ -94,7 +116,7 @@ func (d *Distributor) prepare(ctx context.Context, id string) (*post, error) {
 		if m.Encrypted {
 			return nil, errNotOpened // decided as clear, arrived encrypted: never in clear (invariant 1)
 		}
-		octets, err := compose.Clear(l, outer, stamp)
+		octets, err := d.clearCopy(ctx, l, m, stamp)
 		if err != nil {
 			return nil, fmt.Errorf("composing: %w", err)
 		}
@@ -107,6 +129,13 @@ func (d *Distributor) prepare(ctx context.Context, id string) (*post, error) {
 	if p.header, err = compose.SealedHeader(l, outer.Header(), m.Protection, stamp); err != nil {
 		return nil, fmt.Errorf("composing: %w", err)
 	}
+	if l.Agent != list.NoAgent {
+		_, sign, err := d.expansion(ctx, l, m)
+		if err != nil {
+			return nil, err
+		}
+		p.sign = &sign
+	}
 	p.cipher = cms.AES256CBC
 	if p.sealer, err = smime.NewSealer(m.Payload, p.cipher); err != nil {
 		return nil, fmt.Errorf("encrypting: %w", err)
@@ -117,6 +146,23 @@ func (d *Distributor) prepare(ctx context.Context, id string) (*post, error) {
 // errPanic is what a panic becomes: the fault is the program's and nothing of
 // its value, which may quote content, is told.
 var errPanic = errors.New("internal error")
+
+// clearCopy makes the one message that all members of a list get of a post that
+// arrived in clear.
+func (d *Distributor) clearCopy(ctx context.Context, l list.List, m *smime.Message, stamp compose.Stamp) ([]byte, error) {
+	if l.Agent == list.NoAgent {
+		return compose.Clear(l, m.Outer, stamp)
+	}
+	x, sign, err := d.expansion(ctx, l, m)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := x.SignExpanded(sign)
+	if err != nil {
+		return nil, err
+	}
+	return compose.Signed(l, m.Outer.Header(), signed, stamp)
+}
 
 // maxPosts and maxPostOctets bound what opened posts may hold in memory.
 const (

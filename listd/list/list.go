@@ -69,6 +69,7 @@ type List struct {
 	Send        string    `json:"send"`    // name of the scenario that decides on posts
 	State       State     `json:"state"`   // open or closed
 	Created     time.Time `json:"created"` // UTC
+	Agent       Agent     `json:"mail_list_agent,omitempty"`
 	HasKey      bool      `json:"has_key"` // a key pair is installed; read-only: kept with the keys
 }
 

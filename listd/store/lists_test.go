@@ -21,10 +21,13 @@ func TestLists(t *testing.T) {
 	if _, err := w.CreateList(w.ctx, list.List{Address: addr("news-owner@lists.example.org")}); !errors.Is(err, list.ErrListAddress) {
 		t.Errorf("a reserved name: %v", err)
 	}
+	if _, err := w.CreateList(w.ctx, list.List{Address: addr("agent@lists.example.org"), Agent: "yes"}); err == nil {
+		t.Error("an unknown kind of mail list agent was taken")
+	}
 	if _, err := w.List(w.ctx, addr("other@lists.example.org")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("no such list: %v", err)
 	}
-	l.Send, l.State, l.Description = "public", list.Closed, "News"
+	l.Send, l.State, l.Description, l.Agent = "public", list.Closed, "News", list.CarryLabels
 	w.must(w.UpdateList(w.ctx, l))
 	if again, err := w.ListByID(w.ctx, l.ID); err != nil || again != l {
 		t.Errorf("%+v, %v", again, err)
@@ -34,6 +37,20 @@ func TestLists(t *testing.T) {
 	}
 	if all, err := w.Lists(w.ctx); err != nil || len(all) != 1 {
 		t.Errorf("%v, %v", all, err)
+	}
+}
+
+// A database of the first version keeps its lists, which are no agents.
+func TestListsBeforeMailListAgents(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.Exec(w.ctx, `ALTER TABLE list DROP COLUMN mail_list_agent`))
+	w.must(w.Exec(w.ctx, `DELETE FROM goose_db_version WHERE version_id >= 2`))
+	w.must(w.Close())
+	s, err := store.Open(w.ctx, "sqlite:"+w.path, store.Options{})
+	w.must(err)
+	w.Store = s
+	if l, err := w.ListByID(w.ctx, w.list); err != nil || l.Agent != list.NoAgent || l.Address != addr("news@lists.example.org") {
+		t.Errorf("%+v, %v", l, err)
 	}
 }
 
