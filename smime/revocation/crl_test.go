@@ -330,3 +330,24 @@ func TestLongList(t *testing.T) {
 	}
 	t.Logf("%d octets: %v to fetch, read and verify, %v each further question", len(der), first, time.Since(begin)/1000)
 }
+
+// TestPlaceWithoutURL: a certificate that names a CRL in a way that cannot be asked is not one that names none.
+func TestPlaceWithoutURL(t *testing.T) {
+	w := newWorld(t, strict, nil)
+	lenient := revocation.Policies{Recipients: revocation.Policy{Unknown: revocation.Grace, Grace: hour, NoMechanism: revocation.Allow}}
+	point := func(octets ...byte) *x509.Certificate {
+		return w.ca.Issue("bob@corp.example", smimetest.Extension([]int{2, 5, 29, 31}, false, octets)).Certificate
+	}
+	for name, cert := range map[string]*x509.Certificate{
+		"an odd URL":      w.ca.Issue("bob@corp.example", smimetest.CRLURL("ht!tp://::/ x")).Certificate,
+		"an unknown kind": w.ca.Issue("bob@corp.example", smimetest.CRLURL("file:///etc/passwd")).Certificate,
+		"no name at all":  point(0x30, 0x02, 0x30, 0x00),
+		"an e-mail name":  point(0x30, 0x0b, 0x30, 0x09, 0xa0, 0x07, 0xa0, 0x05, 0x81, 0x03, 'a', '@', 'b'),
+	} {
+		w.checker, _ = revocation.New(revocation.Options{Clock: w.clock.now})
+		w.judge = w.checker.Judge(w.paths, lenient)
+		w.ask(name, cert, "", trust.RevocationNoAnswer)
+		w.clock.advance(2 * hour)
+		w.ask(name+", after the grace period", cert, trust.RevocationUnknown, trust.RevocationNoAnswer)
+	}
+}

@@ -125,9 +125,11 @@ func (c *Checker) fetch(ctx context.Context, from string) ([][]byte, error) {
 	target, mapped := c.rewrite(from)
 	u, err := url.Parse(target)
 	if err != nil {
-		return nil, err
+		return nil, errors.New("the URL cannot be read")
 	}
 	switch u.Scheme {
+	case "":
+		return nil, errors.New("the certificate's CRL has no URL")
 	case "http", "https":
 		octets, err := c.get(ctx, u, mapped)
 		return [][]byte{octets}, err

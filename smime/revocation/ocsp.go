@@ -54,9 +54,11 @@ func (a asking) responder(q question, cert, issuer *x509.Certificate) finding {
 
 	f := finding{RevocationStatus: said.RevocationStatus, since: first}
 	if said.Responder != nil && said.State != "" {
-		if doubt := a.doubt(said.Responder, issuer); doubt != nil {
+		on, doubt := a.doubt(said.Responder, issuer)
+		if doubt != nil {
 			f.RevocationStatus, err = trust.RevocationStatus{}, doubt
 		}
+		f.pending = on
 	}
 	switch {
 	case f.State == trust.RevocationGood && a.now.After(f.Until):
@@ -83,16 +85,17 @@ func (a asking) responder(q question, cert, issuer *x509.Certificate) finding {
 }
 
 // doubt asks whether a delegated responder is itself revoked, by CRL alone, so that no responder vouches for itself.
-func (a asking) doubt(responder, issuer *x509.Certificate) error {
+func (a asking) doubt(responder, issuer *x509.Certificate) (pending <-chan struct{}, doubt error) {
 	where := trust.WhereToAsk(responder)
 	if len(where.CRL) == 0 || a.depth >= maxIssuerDepth {
-		return nil // RFC 6960 section 4.2.2.2.1 leaves that to whoever asks: the CA gave it a short life instead
+		return nil, nil // RFC 6960 section 4.2.2.2.1 leaves that to whoever asks: the CA gave it a short life instead
 	}
 	a.depth++
-	if f := a.crl(responder, issuer, where); f.State != trust.RevocationGood {
-		return fmt.Errorf("whether its responder %q is revoked: %s", responder.Subject, f.State)
+	f := a.crl(responder, issuer, where)
+	if f.State != trust.RevocationGood {
+		return f.pending, fmt.Errorf("whether its responder %q is revoked: %s", responder.Subject, f.State)
 	}
-	return nil
+	return f.pending, nil
 }
 
 // newAnswer begins to remember a question. The caller holds the lock.

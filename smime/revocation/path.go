@@ -45,6 +45,9 @@ type asking struct {
 // certificate asks by each mechanism until one answers good or revoked.
 func (a asking) certificate(cert, issuer *x509.Certificate) finding {
 	where := trust.WhereToAsk(cert)
+	if where.Elsewhere {
+		where.CRL = []string{""}
+	}
 	best := finding{RevocationStatus: trust.RevocationStatus{State: trust.RevocationNoMechanism,
 		Detail: fmt.Sprintf("the certificate of %q names nobody who could be asked whether it is revoked", cert.Subject)}}
 	for _, m := range a.checker.o.Check {

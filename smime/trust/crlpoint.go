@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -218,9 +217,9 @@ func urlsOf(points []point) []string {
 	return urls
 }
 
+// plausibleURL takes what can be asked and shown; whether it can be parsed is found out by who asks.
 func plausibleURL(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && u.Scheme != "" && len(text) <= 2048 && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	return text != "" && len(text) <= 2048 && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // Where names the places at which a certificate says its revocation can be asked for.
@@ -228,18 +227,19 @@ type Where struct {
 	CRL   []string // URLs of complete CRLs, in the certificate's order
 	Delta []string // URLs of delta CRLs
 	OCSP  []string // URLs of OCSP responders
+	// Elsewhere tells that the certificate has distribution points, and none of them a URL: a CRL there is, and it
+	// cannot be asked for.
+	Elsewhere bool
 }
 
-// None tells that the certificate names no place at all.
-func (w Where) None() bool { return len(w.CRL)+len(w.OCSP) == 0 }
-
 // WhereToAsk reads the cRLDistributionPoints, freshestCRL and authorityInfoAccess of a certificate (RFC 5280 sections
-// 4.2.1.13, 4.2.1.15 and 4.2.2.1). What cannot be read names no place.
+// 4.2.1.13, 4.2.1.15 and 4.2.2.1). What cannot be read names no URL.
 func WhereToAsk(cert *x509.Certificate) Where {
 	var w Where
 	if points, err := pointsOf(cert, oidCRLPoints); err == nil {
 		w.CRL = urlsOf(points)
 	}
+	w.Elsewhere = len(w.CRL) == 0 && hasExtension(cert, oidCRLPoints)
 	if points, err := pointsOf(cert, oidFreshestCRL); err == nil {
 		w.Delta = urlsOf(points)
 	}
