@@ -115,6 +115,13 @@ func (r *reader) environment(environ []string) map[string]leaf {
 		byVariable[l.variable()] = l
 		variables = append(variables, l.variable())
 	}
+	lists := map[string]bool{} // the variables somebody may expect to set a list
+	for _, path := range paths(reflect.TypeFor[Config](), "") {
+		name := "SEALIST_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
+		if _, known := byVariable[name]; !known && !strings.Contains(path, "[]") {
+			lists[name] = true
+		}
+	}
 	set := map[string]leaf{}
 	for _, entry := range environ {
 		name, text, _ := strings.Cut(entry, "=")
@@ -122,6 +129,10 @@ func (r *reader) environment(environ []string) map[string]leaf {
 			continue
 		}
 		l, known := byVariable[name]
+		if lists[name] {
+			r.warnings = append(r.warnings, Finding{File: "environment", Key: name, What: "is not read: the environment sets single values only", Remedy: "write the key into the file"})
+			continue
+		}
 		if !known {
 			if near := nearest(name, variables); near != "" && distance(name, near) <= 2 {
 				r.warnings = append(r.warnings, Finding{File: "environment", Key: name, What: "is not a variable Sealist knows", Remedy: "did you mean " + near + "?"})

@@ -151,6 +151,8 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("SEALIST_HARVEST_ENABLED", "false")
 	t.Setenv("SEALIST_RELAY_CONECTIONS", "8")
 	t.Setenv("SEALIST_WEB_BASE_URL", "https://lists.example.org")
+	t.Setenv("SEALIST_DOMAINS", "lists.example.org")
+	t.Setenv("SEALIST_SMTP_LISTEN", "smtp://127.0.0.1:26")
 	c, warnings := load(t, "relay: { address: \"smtp://127.0.0.1:25\", tls: none }\ntrust: { max_signing_age: 9d }\n")
 	if c.Relay.Address != "smtp://mx.example.org:26" || c.Relay.TLS != "none" || c.Relay.Connections != 8 ||
 		c.Trust.Algorithms.RSAMinBits != 3072 || c.Trust.MaxSigningAge.String() != "2d" || c.Harvest.Enabled {
@@ -158,6 +160,8 @@ func TestEnvironment(t *testing.T) {
 	}
 	said := fmt.Sprint(warnings)
 	for _, want := range []string{
+		"environment: SEALIST_DOMAINS: is not read: the environment sets single values only",
+		"environment: SEALIST_SMTP_LISTEN: is not read",
 		"environment: SEALIST_RELAY_CONECTIONS: is not a variable Sealist knows (did you mean SEALIST_RELAY_CONNECTIONS?)",
 		"environment: SEALIST_WEB_BASE_URL: has no effect in this version",
 	} {

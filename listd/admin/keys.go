@@ -89,7 +89,7 @@ func keyHint(err error, address list.Address, name string) string {
 	case errors.Is(err, keyring.ErrAddress):
 		return "have a certificate issued whose subjectAltName has the rfc822Name " + address.String()
 	case errors.Is(err, keyring.ErrUnusable):
-		return "have a certificate issued for e-mail encryption: keyEncipherment for RSA, keyAgreement for EC"
+		return "have a certificate issued that is valid now and for e-mail encryption: keyEncipherment for RSA, keyAgreement for EC"
 	default:
 		return "look at it with `openssl pkcs12 -info -nokeys -in " + name + "`"
 	}
