@@ -264,6 +264,41 @@ func TestAllowSHA1(t *testing.T) {
 	}
 }
 
+// TestWeakSignatureAnywhere: one weak signature spoils a path, wherever it stands on it.
+func TestWeakSignatureAnywhere(t *testing.T) {
+	root := smimetest.NewCA("Root")
+	weak := func(t *smimetest.Template) { t.X509.SignatureAlgorithm = x509.SHA1WithRSA }
+	for what, leaf := range map[string]*smimetest.Identity{
+		"leaf":  root.Sub("A").Sub("B").Issue("alice@corp.example", weak),
+		"lower": root.Sub("C").Sub("D", weak).Issue("alice@corp.example"),
+		"upper": root.Sub("E", weak).Sub("F").Issue("alice@corp.example"),
+	} {
+		if v := anchored(root).Judge(leaf.Certificate, trust.Signing, now, leaf.Chain); v.Reason != trust.WeakAlgorithm {
+			t.Errorf("%s: %q (%s)", what, v.Reason, v.Detail)
+		}
+	}
+}
+
+// TestNoBasicConstraints: a certificate without the extension is no CA's, whatever its keyUsage says (RFC 5280 section
+// 6.1.4 (k)).
+func TestNoBasicConstraints(t *testing.T) {
+	root, key := smimetest.NewCA("Root"), smimetest.NewCA("Sub").Key
+	sub := issue(t, root, key.Public(), func(c *x509.Certificate) {
+		c.Subject, c.KeyUsage, c.SubjectKeyId = pkix.Name{CommonName: "Sub"}, x509.KeyUsageCertSign|x509.KeyUsageDigitalSignature, []byte{1, 2, 3}
+	})
+	if hasBasicConstraints(sub) {
+		t.Fatal("it has the extension")
+	}
+	leaf := issue(t, &smimetest.CA{Certificate: sub, Key: key}, rsaWith(t, 2048, 65537), nil)
+	if v := anchored(root).Judge(leaf, trust.Encryption, now, []*x509.Certificate{sub}); v.Reason != trust.BadPath {
+		t.Errorf("%q (%s)", v.Reason, v.Detail)
+	}
+}
+
+func hasBasicConstraints(cert *x509.Certificate) bool {
+	return slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, 19}) })
+}
+
 // TestPSSAuthority: a CA whose key is for RSASSA-PSS alone (RFC 4055 section 1.2).
 func TestPSSAuthority(t *testing.T) {
 	root := smimetest.NewCA("Root")
