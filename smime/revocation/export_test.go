@@ -16,3 +16,10 @@ func (c *Checker) Busy() bool {
 	}
 	return false
 }
+
+// Held is about how much memory the lists take.
+func (c *Checker) Held() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held
+}

@@ -150,8 +150,8 @@ func (c *Checker) rewrite(from string) (string, bool) {
 	return from, false
 }
 
-// known are the URLs that can be asked at all.
-func (c *Checker) known(urls []string) []string {
+// askable are the URLs that can be asked at all.
+func (c *Checker) askable(urls []string) []string {
 	var known []string
 	for _, from := range urls {
 		target, _ := c.rewrite(from)

@@ -25,7 +25,7 @@ type answer struct {
 func (a asking) ocsp(cert, issuer *x509.Certificate, where trust.Where) finding {
 	best := finding{RevocationStatus: trust.RevocationStatus{State: trust.RevocationNoMechanism}}
 	for _, u := range where.OCSP {
-		f := a.responder(question{issuerKey(issuer), string(cert.SerialNumber.Bytes()), u}, cert, issuer)
+		f := a.responder(question{a.issuer(issuer), string(cert.SerialNumber.Bytes()), u}, cert, issuer)
 		if f.State == trust.RevocationGood || f.State == trust.RevocationRevoked {
 			return f
 		}
@@ -153,6 +153,7 @@ func (c *Checker) fetchAnswer(w *answer, q question, cert, issuer *x509.Certific
 			return
 		}
 		w.said = said
+		c.changes++
 		w.succeeded(now, said.Until, c.o.Refresh)
 	})
 }

@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func (c *Checker) path(paths *trust.Policy, path, extra []*x509.Certificate) []f
 	found := make([]finding, max(0, len(path)-1))
 	for i := range found {
 		a := asking{checker: c, paths: paths, anchor: path[len(path)-1], helpers: extra, path: path, now: c.o.Clock()}
-		found[i] = a.certificate(path[i], path[i+1])
+		found[i] = a.remembered(path[i], path[i+1])
 	}
 	return found
 }
@@ -41,6 +42,9 @@ type asking struct {
 	now     time.Time
 	depth   int
 }
+
+// issuer is the issuer of the certificate in question below this anchor: who may sign for it hangs on both.
+func (a asking) issuer(cert *x509.Certificate) [sha256.Size]byte { return issuerKey(cert, a.anchor) }
 
 // certificate asks by each mechanism until one answers good or revoked.
 func (a asking) certificate(cert, issuer *x509.Certificate) finding {
@@ -102,7 +106,7 @@ type list struct {
 
 // crl asks the places in their order until what is at hand answers.
 func (a asking) crl(cert, issuer *x509.Certificate, where trust.Where) finding {
-	urls := a.checker.known(where.CRL)
+	urls := a.checker.askable(where.CRL)
 	if len(urls) == 0 {
 		urls = where.CRL // to say why, and since when
 	}
@@ -115,7 +119,7 @@ func (a asking) crl(cert, issuer *x509.Certificate, where trust.Where) finding {
 		if f.State == trust.RevocationGood || f.State == trust.RevocationRevoked || n == len(urls) {
 			break
 		}
-		job, since, err := a.demand(place{issuerKey(issuer), urls[n]}, issuer)
+		job, since, err := a.demand(place{a.issuer(issuer), urls[n]}, issuer)
 		if f.since.IsZero() || since.Before(f.since) {
 			f.since = since
 		}
@@ -147,7 +151,7 @@ func (a asking) crl(cert, issuer *x509.Certificate, where trust.Where) finding {
 func (a asking) current(issuer *x509.Certificate, where trust.Where, urls []string) (lists []*trust.CRL, delta <-chan struct{}) {
 	deltas := where.Delta
 	for _, u := range urls {
-		if c, _ := a.take(place{issuerKey(issuer), u}, issuer, false); c != nil {
+		if c, _ := a.take(place{a.issuer(issuer), u}, issuer, false); c != nil {
 			lists = append(lists, c)
 			deltas = append(deltas[:len(deltas):len(deltas)], c.Freshest...)
 		}
@@ -155,11 +159,11 @@ func (a asking) current(issuer *x509.Certificate, where trust.Where, urls []stri
 	if len(lists) == 0 {
 		return nil, nil
 	}
-	for _, u := range a.checker.known(deltas) {
+	for _, u := range a.checker.askable(deltas) {
 		if slices.Contains(urls, u) {
 			continue
 		}
-		c, job := a.take(place{issuerKey(issuer), u}, issuer, true)
+		c, job := a.take(place{a.issuer(issuer), u}, issuer, true)
 		if c != nil && c.Delta() {
 			lists = append(lists, c)
 		}
@@ -248,6 +252,7 @@ func (a asking) adopt(at place, issuer *x509.Certificate) {
 	}
 	if err == nil {
 		c.held -= size(l)
+		c.changes++
 		l.current, l.offered = offered, nil
 		c.held += size(l)
 		until := offered.NextUpdate

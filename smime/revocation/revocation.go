@@ -69,6 +69,8 @@ const (
 	maxFetches     = 64               // at a time
 	maxLists       = 4096             // places of CRLs remembered
 	maxAnswers     = 50_000           // OCSP answers remembered
+	maxKnown       = 50_000           // certificates known to be good
+	knownFor       = 30 * time.Second // without looking whether something is due to be fetched
 	maxOCSPOctets  = 256 << 10        // of one OCSP response
 	retryFirst     = time.Minute      // after the first failure; each further one doubles it
 	retryMost      = 15 * time.Minute // between two attempts
@@ -91,9 +93,11 @@ type Checker struct {
 	lists   map[place]*list
 	answers map[question]*answer
 	held    int64
+	known   map[[sha256.Size]byte]good
+	changes uint64 // counts what was taken up: what was known before it counts no more
 }
 
-// place is where the CRLs of one issuer are: its name and key, and the URL. Two issuers that name one URL do not share
+// place is where the CRLs of one issuer are: its name and key, the anchor above it, and the URL. Two issuers that name one URL do not share
 // what comes from it.
 type place struct {
 	issuer [sha256.Size]byte
@@ -136,7 +140,7 @@ func New(o Options) (*Checker, error) {
 		limits:  trust.RevocationLimits{MaxAge: o.MaxAge, MaxAgeOpen: maxOpenAge, AllowSHA1: o.AllowSHA1},
 		guarded: client(proxy, true), mapped: client(proxy, false),
 		slots: make(chan struct{}, maxFetches), ctx: ctx, cancel: cancel,
-		lists: map[place]*list{}, answers: map[question]*answer{},
+		lists: map[place]*list{}, answers: map[question]*answer{}, known: map[[sha256.Size]byte]good{},
 	}, nil
 }
 
@@ -223,9 +227,10 @@ func (a *attempts) succeeded(now, until time.Time, refresh time.Duration) {
 	}
 }
 
-func issuerKey(issuer *x509.Certificate) [sha256.Size]byte {
+func issuerKey(issuer, anchor *x509.Certificate) [sha256.Size]byte {
 	h := sha256.New()
 	h.Write(issuer.RawSubject)
 	h.Write(issuer.RawSubjectPublicKeyInfo)
+	h.Write(anchor.Raw)
 	return [sha256.Size]byte(h.Sum(nil))
 }
