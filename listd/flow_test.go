@@ -466,3 +466,22 @@ func TestAnswersAreCounted(t *testing.T) {
 		t.Errorf("%d answers for %d posts, want %d", n, posts, most)
 	}
 }
+
+// TestLineEndsStayAsTheyWere posts content whose lines end in LF alone, as a
+// program may encrypt it that takes it for binary.
+func TestLineEndsStayAsTheyWere(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	alice := w.people["alice"]
+	inner := bytes.ReplaceAll(alice.Sign(text).Octets(), []byte("\r\n"), []byte("\n"))
+	item, _ := w.settled(w.send(alice.Address, secretList, mail(alice.Address, secretList, smimetest.Encrypt(smimetest.Entity(string(inner)), w.keys[secretList]))))
+	if item.State != store.ItemDone {
+		t.Fatalf("%s: %s", item.State, item.Reason)
+	}
+	for _, c := range w.copies("bob") {
+		m := smime.Open(parse(t, c.Octets), smime.Options{Keys: []cms.Key{w.people["bob"].DecryptKey()}})
+		if m.Err != nil || !bytes.Equal(m.Payload.Octets(), inner) {
+			t.Errorf("the copy holds other octets than were posted: %v", m.Err)
+		}
+	}
+}

@@ -16,9 +16,11 @@ type Sealer struct {
 	fields []byte
 }
 
-// NewSealer encrypts an entity, in canonical form, under a content-encryption key made for it. The key lives in memory only.
+// NewSealer encrypts an entity under a content-encryption key made for it. The key lives in memory only. The octets are sealed as they
+// are: what came out of an encryption goes into the next one unchanged (invariant 6), a binary body or a line that ends in LF alone
+// included. Who makes new content makes it canonical first (RFC 8551 section 3.1.1, [entity.Canonical]).
 func NewSealer(payload *entity.Entity, c cms.Cipher) (*Sealer, error) {
-	s, err := cms.NewSealer(entity.Canonical(payload.Octets()), c)
+	s, err := cms.NewSealer(payload.Octets(), c)
 	if err != nil {
 		return nil, fmt.Errorf("encrypting the content: %w", err)
 	}

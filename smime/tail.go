@@ -2,6 +2,7 @@ package smime
 
 import (
 	"bytes"
+	"encoding/asn1"
 
 	"github.com/sealist/sealist/smime/cms"
 	"github.com/sealist/sealist/smime/entity"
@@ -21,7 +22,7 @@ func whole(e *entity.Entity) bool {
 	return err == nil && parts.Closed && isBlank(parts.Epilogue) && len(parts.Parts) == 2 && onlyCMS(parts.Parts[1])
 }
 
-// onlyCMS tells whether an entity's body is one CMS object and nothing else. What is binary the CMS reader has judged.
+// onlyCMS tells whether an entity's body is one CMS object and nothing else.
 func onlyCMS(e *entity.Entity) bool {
 	encoding, err := e.TransferEncoding()
 	if err != nil {
@@ -33,7 +34,10 @@ func onlyCMS(e *entity.Entity) bool {
 	case encoding == "quoted-printable":
 		return false // no mailer writes CMS so, and its decoder forgives too much
 	case len(body) > 0 && body[0] == 0x30:
-		return true
+		// The CMS reader stops at the object's end. One of indefinite length in binary could end anywhere; nobody writes it here.
+		var object asn1.RawValue
+		rest, err := asn1.Unmarshal(body, &object)
+		return err == nil && isBlank(rest)
 	default:
 		return strictBase64(body)
 	}
