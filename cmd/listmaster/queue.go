@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealist/sealist/listd/admin"
-	"github.com/sealist/sealist/listd/store"
 )
 
 func queueCommand(g *globals) *cobra.Command {
@@ -32,7 +31,7 @@ func queueLs(g *globals) *cobra.Command {
 				if i.Kind != "post" {
 					to = i.ForwardPath.String()
 				}
-				rows = append(rows, []string{i.ID, moment(i.Received), to, sender(i), fmt.Sprint(i.Size), string(i.State), progress(i), i.Reason})
+				rows = append(rows, []string{i.ID, moment(i.Received), to, sender(i), fmt.Sprint(i.Size), string(i.State), i.Progress(), i.Reason})
 			}
 			return table(c.OutOrStdout(), []string{"ID", "RECEIVED", "TO", "FROM", "OCTETS", "STATE", "COPIES", "REASON"}, rows)
 		})
@@ -54,21 +53,6 @@ func sender(i admin.QueueItem) string {
 		return "<>"
 	}
 	return i.ReversePath
-}
-
-// progress writes how many copies the next hop has taken, and what became of
-// those it has not.
-func progress(i admin.QueueItem) string {
-	if i.Copies == 0 {
-		return ""
-	}
-	text := fmt.Sprintf("%d of %d", i.States[store.DeliveryRelayed], i.Copies)
-	for _, s := range []store.DeliveryState{store.DeliveryDelayed, store.DeliveryFailed, store.DeliveryWithheld, store.DeliveryCancelled} {
-		if n := i.States[s]; n > 0 {
-			text += fmt.Sprintf(", %d %s", n, s)
-		}
-	}
-	return text
 }
 
 func queueShow(g *globals) *cobra.Command {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
@@ -12,6 +13,21 @@ type QueueItem struct {
 	store.Item
 	ListAddress list.Address                `json:"list_address"`
 	States      map[store.DeliveryState]int `json:"states"` // copies in each state
+}
+
+// Progress says in a few words how many copies the next hop has taken, and what
+// became of those it has not; empty before there are any.
+func (i QueueItem) Progress() string {
+	if i.Copies == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d of %d", i.States[store.DeliveryRelayed], i.Copies)
+	for _, s := range []store.DeliveryState{store.DeliveryDelayed, store.DeliveryFailed, store.DeliveryWithheld, store.DeliveryCancelled} {
+		if n := i.States[s]; n > 0 {
+			text += fmt.Sprintf(", %d %s", n, s)
+		}
+	}
+	return text
 }
 
 // QueueDetails is one post with what became of each copy.
