@@ -4,6 +4,9 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +41,32 @@ func serve(ctx context.Context, errOut io.Writer, g *globals) error {
 		return err
 	}
 	defer server.Close()
+	defer ignoreHangup(log)()
 	return server.Run(ctx)
+}
+
+// ignoreHangup keeps SIGHUP from ending the server in the middle of something,
+// until the returned function is called.
+//
+// Interim: the configuration is read at the start only.
+func ignoreHangup(log *slog.Logger) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-hangups:
+				log.Warn("SIGHUP is ignored; restart the server to have it read its configuration anew")
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(done)
+	}
 }
 
 // newLog makes the log as it is configured.

@@ -214,7 +214,7 @@ func TestProgressTellsWhatWasRelayed(t *testing.T) {
 		"1 of 3, 1 delayed": {Item: store.Item{Copies: 3, Unfinished: 2},
 			States: map[store.DeliveryState]int{store.DeliveryRelayed: 1, store.DeliveryDelayed: 1, store.DeliveryQueued: 1}},
 	} {
-		if got := progress(i); got != want {
+		if got := i.Progress(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

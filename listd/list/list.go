@@ -5,6 +5,7 @@ package list
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,6 +95,10 @@ var reservedSuffixes = []string{
 	OwnerSuffix, "-request", "-editor", "-subscribe", "-unsubscribe", "-bounce", "-bounces", "-return", "-confirm",
 }
 
+// Names that a mail domain has for itself (RFC 2142, RFC 5321 section 4.5.1), or
+// that the server will have.
+var reservedNames = []string{"postmaster", "mailer-daemon", "abuse", "listmaster", "sympa", "sealist"}
+
 // MaxNameOctets is the longest name of a list: with the longest suffix behind
 // it the local part still has at most 64 octets.
 const MaxNameOctets = 50
@@ -123,6 +128,9 @@ func CheckListAddress(a Address) error {
 		return refuse("use lower-case letters, digits and . _ - + in the name")
 	case strings.IndexByte("._-+", name[0]) >= 0:
 		return refuse("begin the name with a letter or a digit")
+	}
+	if slices.Contains(reservedNames, name) {
+		return refuse("the name is reserved for the domain itself")
 	}
 	for _, suffix := range reservedSuffixes {
 		if strings.HasSuffix(name, suffix) {

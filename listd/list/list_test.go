@@ -17,7 +17,7 @@ func TestCheckListAddress(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"News@x.org", "news-owner@x.org", "news-request@x.org", "news-unsubscribe@x.org", "-news@x.org", "neüs@x.org",
+		"postmaster@x.org", "News@x.org", "news-owner@x.org", "news-request@x.org", "news-unsubscribe@x.org", "-news@x.org", "neüs@x.org",
 		"news@büro.org", "ne/ws@x.org", "ne%ws@x.org", "ne=ws@x.org", strings.Repeat("n", 51) + "@x.org",
 		strings.Repeat("n", 45) + "@" + strings.Repeat("x.", 100) + "org",
 	} {
