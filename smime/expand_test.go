@@ -312,6 +312,44 @@ func TestExpansionStops(t *testing.T) {
 	}
 }
 
+// TestExpansionBySeveralSigners: histories must agree; a signature without one says nothing.
+func TestExpansionBySeveralSigners(t *testing.T) {
+	w := theWorld()
+	E1 := w.encrypt(w.alice.Sign(smimetest.Text("x\r\n")))
+	one, other := history(w.bob), history(w.gateway, w.bob)
+	beside := func(o *smime.SignOptions) { o.Chain = append(slices.Clip(o.Chain), w.gateway.Certificate) }
+	both := func(a, b *entity.Entity) *entity.Entity {
+		der, second := readDER(smimetest.DER(a)), readDER(smimetest.DER(b))
+		set := signerInfos(der)
+		set.children = append(set.children, signerInfos(second).children...)
+		return smimetest.CMS(der.der(), "signed-data", "smime.p7m")
+	}
+	sign := func(id *smimetest.Identity, attributes ...[]byte) *entity.Entity {
+		return id.Sign(E1, with(attributes...), beside, smimetest.OpaqueForm)
+	}
+	for name, tc := range map[string]struct {
+		message *entity.Entity
+		want    error
+		shape   string
+	}{
+		"the same":           {both(sign(w.bob, one), sign(w.bob, one)), nil, "list+bob+list E alice"},
+		"two histories":      {both(sign(w.bob, one), sign(w.bob, other)), smime.ErrHistory, ""},
+		"one without":        {both(sign(w.bob, one), sign(w.gateway)), nil, "list+bob+list E alice"},
+		"one without, first": {both(sign(w.bob), sign(w.bob, one, hint)), nil, "list+bob+list* E alice"},
+		"two labels":         {both(sign(w.bob, label), sign(w.bob, attribute(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 2}, []byte{0x31, 0}))), smime.ErrLabel, ""},
+		"by a stranger":      {both(sign(w.bob, one), sign(w.forged, one)), smime.ErrLayer, ""},
+	} {
+		a := newAgent(w.list)
+		a.o.CarryLabels = true
+		octets, err := a.expand(w.mail(tc.message), w.mallory, time.Now())
+		if !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", name, err, tc.want)
+		} else if err == nil && shape(t, octets, w.mallory) != tc.shape {
+			t.Errorf("%s: %s, want %s", name, shape(t, octets, w.mallory), tc.shape)
+		}
+	}
+}
+
 func carry(o *smime.ExpandOptions) { o.CarryLabels = true }
 
 // TestTwoListsThatAreMembersOfEachOther: the message comes back once and no further.

@@ -22,9 +22,11 @@ func FuzzInspect(f *testing.F) {
 	f.Add(smimetest.DER(smimetest.EncryptWith(cms.AES256GCM, cms.RecipientOptions{}, text, alice)))
 	f.Add([]byte("-----BEGIN CMS-----\nMIAGCSqGSIb3DQEHAqCAAAAA\n-----END CMS-----\n"))
 	f.Add([]byte("-----BEGIN "))
+	f.Add(mail(alice.Sign(payload("clear", "From: alice@corp.example", "HP-Outer: Subject: x"))))
+	f.Add(mail(smimetest.Compress(alice.Sign(wrapped("From: alice@corp.example", "To: x@y.example")))))
 	f.Fuzz(func(t *testing.T, octets []byte) {
 		r := smime.Inspect(octets, smime.InspectOptions{})
-		if r.Authenticated || r.Reason == "" || r.Layers == nil || r.From == nil {
+		if r.Authenticated || r.Reason == "" || r.Layers == nil || r.From == nil || r.Protected == nil || r.Hidden == nil {
 			t.Fatalf("%+v", r)
 		}
 	})
