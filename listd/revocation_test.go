@@ -120,3 +120,42 @@ func TestCRLInDirectory(t *testing.T) {
 		t.Error("the directory was asked for a password")
 	}
 }
+
+// TestCRLOfForeignDirectory: a server that a certificate names and the configuration does not is asked anonymously, and
+// on this machine only where url_map leads there.
+func TestCRLOfForeignDirectory(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.sealist.Close())
+	const dn = "cn=CA,ou=people,dc=corp,dc=example"
+	slapd := peer.StartSlapd(t, peer.SlapdOptions{Anonymous: true, Entries: []peer.Entry{{DN: dn, Attributes: map[string][]string{
+		"objectClass": {"cRLDistributionPoint"}, "cn": {"CA"},
+		"certificateRevocationList;binary": {string(w.ca.CRL(time.Now().Add(-time.Minute), time.Time{}))},
+	}}}})
+	direct := w.ca.Issue("direct@example.org", smimetest.CRLURL(slapd.URL+"/"+dn+"?certificateRevocationList"))
+	mapped := w.ca.Issue("mapped@example.org", smimetest.CRLURL("ldap://pki.example.org/"+dn+"?certificateRevocationList"))
+	w.config.Trust.Revocation.Signers.Unknown = "refuse"
+	w.config.Trust.Revocation.URLMap = []config.URLMapping{{From: "ldap://pki.example.org", To: slapd.URL}}
+	judge := func(id *smimetest.Identity) trust.Verdict {
+		return w.sealist.Judge.Judge(id.Certificate, trust.Signing, time.Now(), nil)
+	}
+	w.open()
+	if v := judge(direct); v.Reason != trust.RevocationUnknown || !strings.Contains(v.Detail, "must not lead there") || strings.Contains(slapd.Log(), "IP=") {
+		t.Errorf("straight to this machine: %q (%s)", v.Reason, v.Detail)
+	}
+	if v := judge(mapped); v.Reason != "" {
+		t.Errorf("mapped: %q (%s)", v.Reason, v.Detail)
+	}
+	if n := slapd.Binds(); n != 0 {
+		t.Errorf("%d binds: it was not asked anonymously", n)
+	}
+	slapd.Stop()
+	if v := judge(mapped); v.Reason != "" {
+		t.Errorf("an outage, with a list in date: %q (%s)", v.Reason, v.Detail)
+	}
+	w.must(w.sealist.Close())
+	w.open()
+	if v := judge(mapped); v.Reason != trust.RevocationUnknown || v.Revocation != trust.RevocationNoAnswer {
+		t.Errorf("an outage, without a list: %q (%s)", v.Reason, v.Detail)
+	}
+	w.must(w.sealist.Close())
+}
