@@ -17,6 +17,11 @@ type Judge interface {
 	Judge(cert *x509.Certificate, use trust.Use, at time.Time, extra []*x509.Certificate) trust.Verdict
 }
 
+// listTaker is a [Judge] that also takes the CRLs in a message, which RFC 8550 section 4.1 wants recognised.
+type listTaker interface {
+	JudgeWithCRLs(cert *x509.Certificate, use trust.Use, at time.Time, extra []*x509.Certificate, crls [][]byte) trust.Verdict
+}
+
 // Claim is what a message is judged against.
 type Claim struct {
 	// Received is the time of receipt, at which paths must be valid. A signer's own signingTime is never used for that.
@@ -155,13 +160,20 @@ func from(h entity.Header) (all []string, one string) {
 // judgeSigners asks for every signer whose certificate is known, with all certificates of the message as helpers.
 func judgeSigners(m *Message, j Judge, at time.Time) {
 	var extra []*x509.Certificate
+	var crls [][]byte
 	for _, l := range m.Layers {
-		extra = append(extra, l.Certificates...)
+		extra, crls = append(extra, l.Certificates...), append(crls, l.CRLs...)
+	}
+	judge := func(cert *x509.Certificate) trust.Verdict { return j.Judge(cert, trust.Signing, at, extra) }
+	if taker, ok := j.(listTaker); ok && len(crls) > 0 {
+		judge = func(cert *x509.Certificate) trust.Verdict {
+			return taker.JudgeWithCRLs(cert, trust.Signing, at, extra, crls)
+		}
 	}
 	for i := range m.Layers {
 		for k := range m.Layers[i].Signers {
 			if s := &m.Layers[i].Signers[k]; s.Certificate != nil {
-				s.Verdict, s.Judged = j.Judge(s.Certificate, trust.Signing, at, extra), true
+				s.Verdict, s.Judged = judge(s.Certificate), true
 			}
 		}
 	}

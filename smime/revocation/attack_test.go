@@ -197,3 +197,38 @@ func TestDelta(t *testing.T) {
 	alone.put("/ca.crl", w.page("/ca.crl"))
 	alone.ask("the delta cannot be had", w.alice.Certificate, "", trust.RevocationGood)
 }
+
+// TestListsBesides: a CRL in a message counts if its issuer signed it, for that message's signer alone, and only as long as
+// there is no newer one.
+func TestListsBesides(t *testing.T) {
+	w := newWorld(t, strict, nil)
+	at := w.clock.now()
+	beside := func(what string, want trust.Reason, crls ...[]byte) {
+		t.Helper()
+		if v := w.judge.JudgeWithCRLs(w.alice.Certificate, trust.Signing, w.clock.now(), nil, crls); v.Reason != want {
+			t.Errorf("%s: %q (%s), want %q", what, v.Reason, v.Detail, want)
+		}
+	}
+	good, revoked := w.ca.CRL(at.Add(-hour), at.Add(48*hour)), w.ca.CRL(at.Add(-2*hour), at.Add(48*hour), w.alice.Certificate)
+	forged := smimetest.NewCA("Corp CA").CRL(at, at.Add(48*hour), w.alice.Certificate)
+	beside("good, where nobody answers", "", good)
+	beside("revoked, where nobody answers", trust.Revoked, revoked)
+	beside("both, the newer one good", "", revoked, good)
+	beside("forged", trust.RevocationUnknown, forged, []byte("garbage"), nil)
+	beside("none", trust.RevocationUnknown)
+	stolen := newWorld(t, strict, nil)
+	stolen.publish(0, 48*hour, stolen.alice.Certificate)
+	last := stolen.ca.CRL(at.Add(-hour), at.Add(48*hour))
+	if v := stolen.judge.JudgeWithCRLs(stolen.alice.Certificate, trust.Signing, at, nil, [][]byte{last}); v.Reason != trust.Revoked {
+		t.Errorf("the last list without it keeps us from asking: %q", v.Reason)
+	}
+	w.clock.advance(hour)
+	w.publish(0, 48*hour, w.alice.Certificate)
+	w.ask("the CA's newest list", w.alice.Certificate, trust.Revoked, trust.RevocationRevoked)
+	beside("an older list beside it", trust.Revoked, good)
+	var many [][]byte
+	for range 1000 {
+		many = append(many, make([]byte, 1<<16))
+	}
+	beside("many", trust.Revoked, many...)
+}

@@ -66,18 +66,45 @@ func (j *Judge) Prompt() *Judge {
 // Judge says whether a certificate may be used for something. The path is judged at the moment at; revocation is a matter
 // of now: what was revoked since does not count any more. extra are certificates found beside it.
 func (j *Judge) Judge(cert *x509.Certificate, use trust.Use, at time.Time, extra []*x509.Certificate) trust.Verdict {
+	return j.JudgeWithCRLs(cert, use, at, extra, nil)
+}
+
+// Bounds of the CRLs of one message.
+const (
+	maxBesides       = 16
+	maxBesidesOctets = 1 << 20
+)
+
+// JudgeWithCRLs is Judge with DER CRLs that came beside the certificate. They are nobody's word before their issuer's
+// signature was checked, decide this question alone, and give way to newer ones.
+func (j *Judge) JudgeWithCRLs(cert *x509.Certificate, use trust.Use, at time.Time, extra []*x509.Certificate, crls [][]byte) trust.Verdict {
 	v := j.paths.Judge(cert, use, at, extra)
 	if !v.OK() {
 		return v
 	}
-	found := j.checker.path(j.paths, v.Path, extra)
+	a := asking{checker: j.checker, paths: j.paths, anchor: v.Path[len(v.Path)-1], helpers: extra, path: v.Path, besides: besides(crls)}
+	found := a.all()
 	if !j.prompt && pending(found) != nil {
-		found = j.wait(v.Path, extra, found)
+		found = j.wait(a, found)
 	}
 	return j.apply(v, use, found)
 }
 
-func (j *Judge) wait(path, extra []*x509.Certificate, found []finding) []finding {
+func besides(crls [][]byte) []*trust.CRL {
+	var lists []*trust.CRL
+	left := maxBesidesOctets
+	for _, der := range crls[:min(len(crls), maxBesides)] {
+		if left -= len(der); left < 0 {
+			break
+		}
+		if list, err := trust.ParseCRL(der); err == nil {
+			lists = append(lists, list)
+		}
+	}
+	return lists
+}
+
+func (j *Judge) wait(a asking, found []finding) []finding {
 	patience := time.NewTimer(j.checker.o.Timeout)
 	defer patience.Stop()
 	for {
@@ -87,7 +114,7 @@ func (j *Judge) wait(path, extra []*x509.Certificate, found []finding) []finding
 		}
 		select {
 		case <-on:
-			found = j.checker.path(j.paths, path, extra)
+			found = a.all()
 		case <-patience.C:
 			return found
 		case <-j.checker.ctx.Done():

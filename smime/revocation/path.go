@@ -21,13 +21,13 @@ type finding struct {
 	pending <-chan struct{}
 }
 
-// path asks about every certificate of a path that ends in an anchor, but the anchor. It never waits: what has to be
+// all asks about every certificate of a path that ends in an anchor, but the anchor. It never waits: what has to be
 // fetched is on its way when it returns.
-func (c *Checker) path(paths *trust.Policy, path, extra []*x509.Certificate) []finding {
-	found := make([]finding, max(0, len(path)-1))
+func (a asking) all() []finding {
+	a.now = a.checker.o.Clock()
+	found := make([]finding, max(0, len(a.path)-1))
 	for i := range found {
-		a := asking{checker: c, paths: paths, anchor: path[len(path)-1], helpers: extra, path: path, now: c.o.Clock()}
-		found[i] = a.remembered(path[i], path[i+1])
+		found[i] = a.remembered(a.path[i], a.path[i+1])
 	}
 	return found
 }
@@ -39,6 +39,7 @@ type asking struct {
 	anchor  *x509.Certificate
 	path    []*x509.Certificate
 	helpers []*x509.Certificate
+	besides []*trust.CRL // that came beside the certificate
 	now     time.Time
 	depth   int
 }
@@ -51,6 +52,10 @@ func (a asking) certificate(cert, issuer *x509.Certificate) finding {
 	where := trust.WhereToAsk(cert)
 	if where.Elsewhere {
 		where.CRL = []string{""}
+	}
+	beside := a.byBesides(cert, issuer, where)
+	if beside.State == trust.RevocationRevoked {
+		return beside
 	}
 	best := finding{RevocationStatus: trust.RevocationStatus{State: trust.RevocationNoMechanism,
 		Detail: fmt.Sprintf("the certificate of %q names nobody who could be asked whether it is revoked", cert.Subject)}}
@@ -72,7 +77,30 @@ func (a asking) certificate(cert, issuer *x509.Certificate) finding {
 			return best
 		}
 	}
+	if beside.State == trust.RevocationGood {
+		return beside
+	}
 	return best
+}
+
+// byBesides asks the lists that came beside the certificate, together with those that are at hand already. That they say
+// good counts only when nobody else answers: who stole a key would send along the last list without it.
+func (a asking) byBesides(cert, issuer *x509.Certificate, where trust.Where) (f finding) {
+	if len(a.besides) == 0 || !slices.Contains(a.checker.o.Check, CRL) {
+		return f
+	}
+	lists, _ := a.current(issuer, where, a.checker.askable(where.CRL))
+	n := len(lists)
+	for _, list := range a.besides {
+		if a.authentic(list, issuer) == nil {
+			lists = append(lists, list)
+		}
+	}
+	if len(lists) == n {
+		return f
+	}
+	f.RevocationStatus = trust.StatusFromCRLs(cert, lists, a.now, a.checker.limits)
+	return f
 }
 
 // better joins what two mechanisms without a good answer know: a stale answer is more than none, and the grace period
