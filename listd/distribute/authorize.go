@@ -28,10 +28,9 @@ const (
 type answer int
 
 const (
-	silence      answer = iota
-	neutral             // the same words for everything that can go wrong with an encrypted post (invariant 3)
-	refusal             // the scenario's refusal, of a post that hides nothing
-	announcement        // none: the post is distributed
+	silence answer = iota
+	neutral        // the same words for everything that can go wrong with an encrypted post (invariant 3)
+	refusal        // the scenario's refusal, of a post that hides nothing
 )
 
 // verdict is what becomes of a Submission.
@@ -101,8 +100,19 @@ func (d *Distributor) authorize(ctx context.Context, s Submission) verdict {
 		v.reason, v.answer = "scenario_"+decision.Reason, refusal
 		return v
 	}
-	v.state, v.answer = store.ItemDistributing, announcement
+	v.state = store.ItemDistributing
 	return v
+}
+
+// outage returns the error that kept a condition from being evaluated, if
+// asking again later may answer it: who is a member is not known while the
+// database cannot be read, and that is no refusal (invariant 2). A scenario
+// that does not exist stays a rejection.
+func (v verdict) outage() error {
+	if v.internal == nil || errors.Is(v.internal, scenario.ErrUnknown) {
+		return nil
+	}
+	return fmt.Errorf("asking the scenario: %w", v.internal)
 }
 
 // sender is the one address that the scenario sees: the authenticated author,
@@ -166,7 +176,11 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	v, err := d.expandable(ctx, s, d.authorize(ctx, s))
+	v := d.authorize(ctx, s)
+	if err := v.outage(); err != nil {
+		return false, err
+	}
+	v, err = d.expandable(ctx, s, v)
 	if err != nil {
 		return false, err
 	}
