@@ -5,7 +5,6 @@ package listd
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -233,6 +232,5 @@ func (s *Sealist) reading() smime.Options {
 		Limits:  limits,
 		Verify:  cms.VerifyPolicy{AllowSHA1: strings.EqualFold(a.SHA1Signatures, "allow")},
 		Decrypt: cms.DecryptPolicy{Allow3DES: strings.EqualFold(a.Decrypt3DES, "allow")},
-		Extra:   []*x509.Certificate(nil),
 	}
 }
