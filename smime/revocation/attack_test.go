@@ -170,7 +170,10 @@ func TestDelta(t *testing.T) {
 		})
 		return pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 46}, Value: b.BytesOrPanic()}
 	}
-	base, _ := asn1.Marshal(big.NewInt(5))
+	deltaOf := func(base int64) pkix.Extension {
+		value, _ := asn1.Marshal(big.NewInt(base))
+		return pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 27}, Critical: true, Value: value}
+	}
 	list := func(number int64, life time.Duration, e pkix.Extension, revoked ...*x509.Certificate) []byte {
 		l := &x509.RevocationList{Number: big.NewInt(number), ThisUpdate: w.clock.now(), NextUpdate: w.clock.now().Add(life), ExtraExtensions: []pkix.Extension{e}}
 		for _, c := range revoked {
@@ -182,19 +185,31 @@ func TestDelta(t *testing.T) {
 		}
 		return der
 	}
-	delta := pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 27}, Critical: true, Value: base}
 	bob := w.ca.Issue("bob@corp.example", smimetest.CRLURL(site+"/ca.crl")).Certificate
-	w.put("/ca.crl", list(5, 100*hour, freshest(site+"/delta.crl")))
-	w.put("/delta.crl", list(6, 24*hour, delta, bob))
+	first := list(5, 100*hour, freshest(site+"/delta.crl"))
+	w.put("/ca.crl", first)
+	w.put("/delta.crl", list(6, 24*hour, deltaOf(5), bob))
 	w.ask("on the delta", bob, trust.Revoked, trust.RevocationRevoked)
 	w.ask("on neither", w.alice.Certificate, "", trust.RevocationGood)
 	w.serve("/delta.crl", http.NotFound)
 	w.clock.advance(30 * hour)
 	w.ask("the delta is out of date", w.alice.Certificate, "", trust.RevocationGood)
+	w.ask("the delta is out of date, on it", bob, trust.Revoked, trust.RevocationRevoked)
+	carol := w.ca.Issue("carol@corp.example", smimetest.CRLURL(site+"/ca.crl")).Certificate
+	n := w.count("/ca.crl")
+	w.put("/delta.crl", list(8, 24*hour, deltaOf(7), carol))
+	w.clock.advance(20 * time.Minute)
+	w.put("/ca.crl", list(7, 100*hour, freshest(site+"/delta.crl"), w.alice.Certificate))
+	w.ask("a delta of a newer base", carol, trust.Revoked, trust.RevocationRevoked)
+	w.ask("it has the base fetched anew", w.alice.Certificate, trust.Revoked, trust.RevocationRevoked)
+	if w.count("/ca.crl") != n+1 {
+		t.Errorf("the base was fetched %d times", w.count("/ca.crl")-n)
+	}
+	w.ask("the newer base has bob no more", bob, "", trust.RevocationGood)
 	alone := newWorld(t, strict, nil)
 	alone.ca = w.ca
 	alone.paths, alone.judge = w.paths, alone.checker.Judge(w.paths, strict)
-	alone.put("/ca.crl", w.page("/ca.crl"))
+	alone.put("/ca.crl", first)
 	alone.ask("the delta cannot be had", w.alice.Certificate, "", trust.RevocationGood)
 }
 

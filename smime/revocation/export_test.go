@@ -23,3 +23,6 @@ func (c *Checker) Held() int64 {
 	defer c.mu.Unlock()
 	return c.held
 }
+
+// PermittedName is what a proxy may be asked for.
+var PermittedName = permittedName

@@ -60,6 +60,7 @@ func (a asking) fetchList(l *list, at place, issuer *x509.Certificate) {
 	if l.first.IsZero() {
 		l.first = a.now
 	}
+	l.asked = a.now
 	l.job = c.fetching(func(ctx context.Context) {
 		crl, err := c.download(ctx, at.url)
 		a.now = c.o.Clock()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,15 +34,23 @@ func Guard(_, address string, _ syscall.RawConn) error {
 var (
 	thisNetwork = netip.MustParsePrefix("0.0.0.0/8")
 	broadcast   = netip.MustParseAddr("255.255.255.255")
-	nat64       = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052: the IPv4 address is its end
-	sixToFour   = netip.MustParsePrefix("2002::/16")    // RFC 3056: the IPv4 address stands behind it
+	sixToFour   = netip.MustParsePrefix("2002::/16") // RFC 3056: the IPv4 address stands behind it
+	// The IPv4 address is the end of these: IPv4-compatible (RFC 4291 section 2.5.5.1), translated (RFC 2765), and
+	// NAT64 (RFC 6052).
+	embedding = []netip.Prefix{netip.MustParsePrefix("::/96"), netip.MustParsePrefix("::ffff:0:0:0/96"), netip.MustParsePrefix("64:ff9b::/96")}
+	// Where a network's own NAT64 (RFC 8215) and Teredo (RFC 4380) put it depends on the network: none is let through.
+	opaque = []netip.Prefix{netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2001::/32")}
 )
 
 func permitted(addr netip.Addr) error {
 	addr = addr.WithZone("").Unmap()
+	contains := func(p netip.Prefix) bool { return p.Contains(addr) }
 	octets := addr.As16()
 	switch {
-	case nat64.Contains(addr):
+	case addr.IsLoopback() || addr.IsUnspecified(): // ::1 and :: are IPv4-compatible by their form
+	case slices.ContainsFunc(opaque, contains):
+		return fmt.Errorf("%s: %w", addr, ErrForbidden)
+	case slices.ContainsFunc(embedding, contains):
 		addr = netip.AddrFrom4([4]byte(octets[12:]))
 	case sixToFour.Contains(addr):
 		addr = netip.AddrFrom4([4]byte(octets[2:6]))
@@ -77,13 +86,23 @@ func client(proxy *url.URL, guarded bool) *http.Client {
 	return &http.Client{Transport: transport, CheckRedirect: sameHost}
 }
 
+// permittedName judges a host that a proxy connects to: only a plain domain name or an address in its usual form passes,
+// because what else resolvers take for an address (127.1, 2130706433, 0x7f000001, full-width digits) differs from one to
+// the next.
 func permittedName(host string) error {
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return fmt.Errorf("%s: %w", host, ErrForbidden)
-	}
+	forbidden := fmt.Errorf("%s: %w", host, ErrForbidden)
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return permitted(addr)
+	}
+	labels := strings.Split(strings.ToLower(strings.TrimSuffix(host, ".")), ".")
+	for _, label := range labels {
+		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return forbidden
+		}
+	}
+	last := labels[len(labels)-1]
+	if last == "localhost" || labels[0] == "localhost" || last == "localdomain" || last[0] >= '0' && last[0] <= '9' {
+		return forbidden
 	}
 	return nil
 }

@@ -54,9 +54,10 @@ func (a asking) responder(q question, cert, issuer *x509.Certificate) finding {
 
 	f := finding{RevocationStatus: said.RevocationStatus, since: first}
 	if said.Responder != nil && said.State != "" {
-		on, doubt := a.doubt(said.Responder, issuer)
-		if doubt != nil {
-			f.RevocationStatus, err = trust.RevocationStatus{}, doubt
+		state, on := a.doubt(said.Responder, issuer)
+		// Not to know whether the responder is revoked takes from it only the right to say that a certificate is good.
+		if state == trust.RevocationRevoked || state != trust.RevocationGood && f.State != trust.RevocationRevoked {
+			f.RevocationStatus, err = trust.RevocationStatus{}, fmt.Errorf("whether its responder %q is revoked: %s", said.Responder.Subject, state)
 		}
 		f.pending = on
 	}
@@ -85,17 +86,14 @@ func (a asking) responder(q question, cert, issuer *x509.Certificate) finding {
 }
 
 // doubt asks whether a delegated responder is itself revoked, by CRL alone, so that no responder vouches for itself.
-func (a asking) doubt(responder, issuer *x509.Certificate) (pending <-chan struct{}, doubt error) {
+func (a asking) doubt(responder, issuer *x509.Certificate) (trust.RevocationState, <-chan struct{}) {
 	where := trust.WhereToAsk(responder)
 	if len(where.CRL) == 0 || a.depth >= maxIssuerDepth {
-		return nil, nil // RFC 6960 section 4.2.2.2.1 leaves that to whoever asks: the CA gave it a short life instead
+		return trust.RevocationGood, nil // RFC 6960 section 4.2.2.2.1 leaves that to whoever asks: the CA gave it a short life instead
 	}
 	a.depth++
 	f := a.crl(responder, issuer, where)
-	if f.State != trust.RevocationGood {
-		return f.pending, fmt.Errorf("whether its responder %q is revoked: %s", responder.Subject, f.State)
-	}
-	return f.pending, nil
+	return f.State, f.pending
 }
 
 // newAnswer begins to remember a question. The caller holds the lock.

@@ -128,25 +128,38 @@ func TestMechanisms(t *testing.T) {
 	}
 }
 
-// TestDelegate: a responder without id-pkix-ocsp-nocheck is asked about by CRL.
+// TestDelegate: a responder without id-pkix-ocsp-nocheck is asked about by CRL. While nobody knows whether it is revoked
+// it cannot say good, and can say revoked.
 func TestDelegate(t *testing.T) {
 	w := newWorld(t, strict, nil)
 	delegate := w.ca.Issue("ocsp@corp.example", smimetest.ExtKeyUsage(x509.ExtKeyUsageOCSPSigning), smimetest.CRLURL(site+"/ca.crl"))
-	cert := w.ca.Issue("bob@corp.example", smimetest.OCSPURL(site+"/ocsp")).Certificate
-	w.responder("/ocsp", func(r *ocsp.Request) []byte {
-		at := w.clock.now()
-		der, err := ocsp.CreateResponse(w.ca.Certificate, delegate.Certificate, ocsp.Response{Status: ocsp.Good, SerialNumber: r.SerialNumber,
-			ThisUpdate: at, NextUpdate: at.Add(100 * hour), Certificate: delegate.Certificate}, delegate.Key)
-		if err != nil {
-			t.Error(err)
+	says := func(status int) func(r *ocsp.Request) []byte {
+		return func(r *ocsp.Request) []byte {
+			at := w.clock.now()
+			der, err := ocsp.CreateResponse(w.ca.Certificate, delegate.Certificate, ocsp.Response{Status: status, SerialNumber: r.SerialNumber,
+				ThisUpdate: at, NextUpdate: at.Add(100 * hour), RevokedAt: at, Certificate: delegate.Certificate}, delegate.Key)
+			if err != nil {
+				t.Error(err)
+			}
+			return der
 		}
-		return der
-	})
+	}
+	cert := func(name, path string) *x509.Certificate {
+		return w.ca.Issue(name+"@corp.example", smimetest.OCSPURL(site+path)).Certificate
+	}
+	bob, carol := cert("bob", "/good"), cert("carol", "/revoked")
+	w.responder("/good", says(ocsp.Good))
+	w.responder("/revoked", says(ocsp.Revoked))
+	w.ask("nobody knows of the delegate, which says good", bob, trust.RevocationUnknown, trust.RevocationNoAnswer)
+	w.ask("nobody knows of the delegate, which says revoked", carol, trust.Revoked, trust.RevocationRevoked)
+	w.clock.advance(hour)
 	w.publish(0, hour)
-	w.ask("the delegate is good", cert, "", trust.RevocationGood)
+	w.ask("the delegate is good", bob, "", trust.RevocationGood)
+	w.ask("the delegate is good, and says revoked", carol, trust.Revoked, trust.RevocationRevoked)
 	w.clock.advance(2 * hour)
 	w.publish(0, hour, delegate.Certificate)
-	w.ask("the delegate is revoked", cert, trust.RevocationUnknown, trust.RevocationNoAnswer)
+	w.ask("the delegate is revoked", bob, trust.RevocationUnknown, trust.RevocationNoAnswer)
+	w.ask("the delegate is revoked, and says revoked", carol, trust.RevocationUnknown, trust.RevocationNoAnswer)
 }
 
 // TestOpenSSLResponder asks OpenSSL's responder, behind a web server on loopback because its own would listen

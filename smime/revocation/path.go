@@ -194,12 +194,37 @@ func (a asking) current(issuer *x509.Certificate, where trust.Where, urls []stri
 		c, job := a.take(place{a.issuer(issuer), u}, issuer, true)
 		if c != nil && c.Delta() {
 			lists = append(lists, c)
+			if newer := a.successor(c, issuer, urls); newer != nil {
+				job = newer
+			}
 		}
 		if job != nil { // one that cannot be had makes the complete list no worse, but may say more
 			delta = job
 		}
 	}
 	return lists, delta
+}
+
+// successor has the list of each place fetched anew, if it is older than the one that a delta builds on: without that one
+// the delta cannot say that a certificate is good. It is worth waiting for.
+func (a asking) successor(delta *trust.CRL, issuer *x509.Certificate, urls []string) (job <-chan struct{}) {
+	c := a.checker
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, u := range urls {
+		at := place{a.issuer(issuer), u}
+		l := c.lists[at]
+		if l == nil || l.current == nil || !delta.WantsNewerThan(l.current) {
+			continue
+		}
+		if l.job == nil && !a.now.Before(l.asked.Add(retryFirst)) && (l.err == nil || !a.now.Before(l.next)) {
+			a.fetchList(l, at, issuer)
+		}
+		if l.job != nil {
+			job = l.job
+		}
+	}
+	return job
 }
 
 // take returns the list of a place if there is one, and has it fetched again if that is due. missing has it fetched also

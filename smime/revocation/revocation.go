@@ -198,6 +198,7 @@ func (c *Checker) fetching(f func(context.Context)) chan struct{} {
 // attempts is how often and when something was asked for.
 type attempts struct {
 	first time.Time     // zero: never
+	asked time.Time     // last
 	next  time.Time     // not before it is asked again
 	fails int           // in a row
 	err   error         // of the last one; nil: it went well

@@ -123,13 +123,3 @@ func (w *world) ask(what string, cert *x509.Certificate, reason trust.Reason, st
 	}
 	return v
 }
-
-// page is what a page has now.
-func (w *web) page(path string) []byte {
-	rw := httptest.NewRecorder()
-	w.mu.Lock()
-	page := w.pages[path]
-	w.mu.Unlock()
-	page(rw, httptest.NewRequest(http.MethodGet, path, nil))
-	return rw.Body.Bytes()
-}

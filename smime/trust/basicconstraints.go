@@ -14,7 +14,7 @@ func basicConstraints(path []*x509.Certificate) Verdict {
 		ca := path[i]
 		extended := ca.Version >= 3
 		switch {
-		case i < anchor && !(ca.BasicConstraintsValid && ca.IsCA):
+		case i < anchor && !isCA(ca):
 			return refuse(BadPath, "%s is signed by %s, which is no CA", describe(path[i-1]), describe(ca))
 		case extended && hasExtension(ca, oidBasicConstraints) && !ca.IsCA:
 			return refuse(BadPath, "%s is signed by %s, which is no CA", describe(path[i-1]), describe(ca))
@@ -33,3 +33,6 @@ func basicConstraints(path []*x509.Certificate) Verdict {
 	}
 	return Verdict{}
 }
+
+// isCA tells whether a certificate says that it is a CA's (RFC 5280 section 4.2.1.9).
+func isCA(cert *x509.Certificate) bool { return cert.BasicConstraintsValid && cert.IsCA }

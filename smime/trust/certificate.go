@@ -74,7 +74,7 @@ func Fingerprint(cert *x509.Certificate) string {
 // describe names a certificate in a detail: whose it is and its serial number.
 func describe(cert *x509.Certificate) string {
 	what := "the certificate"
-	if cert.IsCA && cert.BasicConstraintsValid {
+	if isCA(cert) {
 		what = "the CA certificate"
 	}
 	name := cert.Subject.String()

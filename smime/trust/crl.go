@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -53,6 +54,12 @@ func (c *CRL) IssuedInNameOf(cert *x509.Certificate) bool {
 // Delta tells whether the list says only what has changed since another one.
 func (c *CRL) Delta() bool { return c.Base != nil }
 
+// WantsNewerThan tells whether c is a delta CRL of base's series that builds on a newer list than base: that one is to be
+// fetched.
+func (c *CRL) WantsNewerThan(base *CRL) bool {
+	return c.Delta() && !base.Delta() && base.Number != nil && sameSeries(c, base) && base.Number.Cmp(c.Base) < 0
+}
+
 // OlderThan tells whether other, from the same place, may not be replaced by c: c was made before it, or has a smaller
 // number. Who can answer for a server must not bring back a list in which a certificate was still good.
 func (c *CRL) OlderThan(other *CRL) bool {
@@ -61,7 +68,8 @@ func (c *CRL) OlderThan(other *CRL) bool {
 
 // StatusFromCRLs is RFC 5280 section 6.3.3: what lists that have been verified say about a certificate at a moment. Lists
 // that are about other certificates say nothing. Delta CRLs count beside the complete CRL they build on. Revoked is
-// what any list says that covers the certificate, in date or not; good needs lists in date for all reasons together.
+// what any list says that covers the certificate, in date or not, with or without the list it builds on, unless a newer
+// one has overtaken it; good needs lists in date for all reasons together.
 func StatusFromCRLs(cert *x509.Certificate, lists []*CRL, at time.Time, l RevocationLimits) RevocationStatus {
 	issuer, ok := keyOfName(cert.RawIssuer)
 	if !ok {
@@ -75,6 +83,7 @@ func StatusFromCRLs(cert *x509.Certificate, lists []*CRL, at time.Time, l Revoca
 	// A list that the issuer published elsewhere counts as well, as if the certificate named a point with the
 	// issuer's name.
 	implied := point{names: []generalName{{tag: constructed(4), value: string(issuer)}}, reasons: allReasons}
+	q.deltas(append(points, implied))
 	fresh := q.covered(append(points, implied), true)
 	if q.revoked != "" {
 		return statusf(RevocationRevoked, "%s is revoked: %s", describe(cert), q.revoked)
@@ -118,7 +127,7 @@ func (q *crlQuestion) covered(points []point, fresh bool) reasonSet {
 	for _, p := range points {
 		for _, c := range q.lists {
 			reasons := q.scope(c, p)
-			if c.Delta() || reasons == 0 || c.ThisUpdate.After(q.at.Add(maxClockSkew)) || q.superseded(c) {
+			if c.Delta() || reasons == 0 || q.toCome(c) || q.superseded(c) {
 				continue
 			}
 			delta := q.delta(c)
@@ -149,13 +158,73 @@ func (q *crlQuestion) covered(points []point, fresh bool) reasonSet {
 // superseded tells whether a newer list of the same issuer, key and scope is there: what an older one says is history.
 func (q *crlQuestion) superseded(c *CRL) bool {
 	for _, other := range q.lists {
-		if other != c && !other.Delta() && other.issuer == c.issuer && bytes.Equal(other.keyID, c.keyID) && sameScope(other, c) &&
-			other.ThisUpdate.After(c.ThisUpdate) && !c.newerNumber(other) && !other.ThisUpdate.After(q.at.Add(maxClockSkew)) {
+		if other != c && !other.Delta() && sameSeries(other, c) &&
+			other.ThisUpdate.After(c.ThisUpdate) && !c.newerNumber(other) && !q.toCome(other) {
 			return true
 		}
 	}
 	return false
 }
+
+// sameSeries tells whether two lists are of one issuer, key and scope, and so share one sequence of numbers (RFC 5280
+// section 5.2.3).
+func sameSeries(a, b *CRL) bool {
+	return a.issuer == b.issuer && bytes.Equal(a.keyID, b.keyID) && sameScope(a, b)
+}
+
+// toCome tells whether a list is of a time that has not come.
+func (q *crlQuestion) toCome(c *CRL) bool { return c.ThisUpdate.After(q.at.Add(maxClockSkew)) }
+
+// deltas looks for a delta CRL that has the certificate as revoked. It counts whether it is in date or not, and whether
+// the list it builds on is at hand or not: the CA has said it. That it takes a certificate off hold, and that it leaves
+// one out, counts only beside that list (RFC 5280 section 5.2.4), and is for listed.
+func (q *crlQuestion) deltas(points []point) {
+	for _, d := range q.lists {
+		if !d.Delta() || q.toCome(d) {
+			continue
+		}
+		reason, ok := d.find(q.issuer, q.serial)
+		if !ok || reason == removeFromCRL || q.overtaken(d) {
+			continue
+		}
+		if slices.ContainsFunc(points, func(p point) bool { return q.scope(d, p) != 0 }) {
+			q.revoked = reason.String()
+			return
+		}
+	}
+}
+
+// overtaken tells whether a newer list of its series says again what a delta CRL said, or that it is so no more: a
+// complete one, in date or not; or another delta in date that takes the certificate off hold, or does not name it and
+// builds on a list that did not yet have what d added.
+func (q *crlQuestion) overtaken(d *CRL) bool {
+	newest := d.Base // of the complete lists that say how things stood
+	for _, c := range q.lists {
+		if c.Delta() || !sameSeries(c, d) || q.toCome(c) {
+			continue
+		}
+		if c.Number != nil && d.Number != nil && c.Number.Cmp(d.Number) >= 0 ||
+			(c.Number == nil || d.Number == nil) && !c.ThisUpdate.Before(d.ThisUpdate) {
+			return true
+		}
+		if c.Number != nil && c.Number.Cmp(newest) > 0 {
+			newest = c.Number
+		}
+	}
+	for _, other := range q.lists {
+		if !other.Delta() || !other.newerNumber(d) || !sameSeries(other, d) || q.toCome(other) || q.outOfDate(other) {
+			continue
+		}
+		reason, named := other.find(q.issuer, q.serial)
+		if named && reason == removeFromCRL || !named && other.Base.Cmp(newest) <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// outOfDate tells whether a list was to be replaced by now.
+func (q *crlQuestion) outOfDate(c *CRL) bool { return q.at.After(q.limits.until(c.ThisUpdate, c.NextUpdate)) }
 
 func (c *CRL) newerNumber(other *CRL) bool {
 	return c.Number != nil && other.Number != nil && c.Number.Cmp(other.Number) > 0
@@ -178,8 +247,8 @@ func (q *crlQuestion) scope(c *CRL, p point) reasonSet {
 	if !c.hasIDP {
 		return p.reasons & allReasons
 	}
-	isCA := q.cert.BasicConstraintsValid && q.cert.IsCA
-	if c.idp.onlyUser && isCA || c.idp.onlyCA && !isCA || c.idp.onlyAtt {
+	ca := isCA(q.cert)
+	if c.idp.onlyUser && ca || c.idp.onlyCA && !ca || c.idp.onlyAtt {
 		return 0
 	}
 	if len(c.idp.names) > 0 && !meet(c.idp.names, p) {
@@ -213,9 +282,9 @@ func (q *crlQuestion) delta(base *CRL) *CRL {
 	for _, d := range q.lists {
 		switch {
 		case !d.Delta() || base.Number == nil || d.Number == nil:
-		case d.issuer != base.issuer || !bytes.Equal(d.keyID, base.keyID) || !sameScope(d, base):
-		case base.Number.Cmp(d.Base) < 0 || base.Number.Cmp(d.Number) > 0:
-		case d.ThisUpdate.After(q.at.Add(maxClockSkew)) || q.at.After(q.limits.until(d.ThisUpdate, d.NextUpdate)):
+		case !sameSeries(d, base):
+		case base.Number.Cmp(d.Base) < 0 || base.Number.Cmp(d.Number) >= 0:
+		case q.toCome(d) || q.outOfDate(d):
 		case newest == nil || d.Number.Cmp(newest.Number) > 0:
 			newest = d
 		}

@@ -1,6 +1,7 @@
 package trust_test
 
 import (
+	"crypto"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -109,15 +110,39 @@ func TestStatusFromCRLs(t *testing.T) {
 		{"a delta alone", [][]byte{listOf(t, ca, delta(10, 11, -time.Hour))}, unknown},
 		{"a delta that adds", [][]byte{plain, listOf(t, ca, delta(10, 11, -time.Minute), entryOf(alice, 1))}, revoked},
 		{"a delta that takes off hold", [][]byte{listOf(t, ca, nil, entryOf(alice, 6)), listOf(t, ca, delta(10, 11, -time.Minute), entryOf(alice, 8))}, good},
-		{"a delta for a newer base", [][]byte{plain, listOf(t, ca, delta(11, 12, -time.Minute), entryOf(alice, 1))}, good},
+		{"a delta alone, on it", [][]byte{listOf(t, ca, delta(10, 11, -time.Minute), entryOf(alice, 1))}, revoked},
+		{"a delta alone, off hold", [][]byte{listOf(t, ca, delta(10, 11, -time.Minute), entryOf(alice, 8))}, unknown},
+		{"a delta for a newer base, on it", [][]byte{plain, listOf(t, ca, delta(11, 12, -time.Minute), entryOf(alice, 1))}, revoked},
+		{"a delta for a newer base, not on it", [][]byte{plain, listOf(t, ca, delta(11, 12, -time.Minute))}, good},
+		{"a delta for a newer base, off hold", [][]byte{listOf(t, ca, nil, entryOf(alice, 6)), listOf(t, ca, delta(11, 12, -time.Minute), entryOf(alice, 8))}, revoked},
+		{"a delta for a newer base, and then that base", [][]byte{plain, listOf(t, ca, delta(11, 12, -time.Minute), entryOf(alice, 6)),
+			listOf(t, ca, func(l *x509.RevocationList) { l.Number, l.ThisUpdate = big.NewInt(12), now.Add(-time.Minute) })}, good},
+		{"a delta, and then its base's successor, which is older than it", [][]byte{plain, listOf(t, ca, delta(10, 12, -time.Minute), entryOf(alice, 1)),
+			listOf(t, ca, func(l *x509.RevocationList) { l.Number, l.ThisUpdate = big.NewInt(11), now.Add(-2*time.Minute) })}, revoked},
 		{"a delta for a newer base, the base out of date", [][]byte{listOf(t, ca, old), listOf(t, ca, delta(11, 12, -time.Minute))}, stale},
 		{"a delta keeps its base in date", [][]byte{listOf(t, ca, old), listOf(t, ca, delta(10, 12, -time.Minute))}, good},
-		{"a delta out of date", [][]byte{plain, listOf(t, ca, delta(10, 11, -3*time.Hour), entryOf(alice, 1))}, good},
+		{"a delta out of date, on it", [][]byte{plain, listOf(t, ca, delta(10, 11, -3*time.Hour), entryOf(alice, 1))}, revoked},
+		{"a delta out of date, not on it", [][]byte{plain, listOf(t, ca, delta(10, 11, -3*time.Hour))}, good},
+		{"a delta out of date, off hold", [][]byte{listOf(t, ca, nil, entryOf(alice, 6)), listOf(t, ca, delta(10, 11, -3*time.Hour), entryOf(alice, 8))}, revoked},
+		{"a delta out of date, on it, and a newer base", [][]byte{listOf(t, ca, delta(10, 11, -3*time.Hour), entryOf(alice, 6)),
+			listOf(t, ca, func(l *x509.RevocationList) { l.Number = big.NewInt(11) })}, good},
+		{"a delta of a time to come, on it", [][]byte{plain, listOf(t, ca, delta(10, 11, 30*time.Minute), entryOf(alice, 1))}, good},
+		{"a hold that a newer delta does not name", [][]byte{plain, listOf(t, ca, delta(10, 11, -3*time.Hour), entryOf(alice, 6)), listOf(t, ca, delta(10, 12, -time.Minute))}, good},
+		{"a hold that a newer delta out of date does not name", [][]byte{plain, listOf(t, ca, delta(10, 11, -4*time.Hour), entryOf(alice, 6)), listOf(t, ca, delta(10, 12, -3*time.Hour))}, revoked},
+		{"revoked, and a newer delta that builds on what has it", [][]byte{plain, listOf(t, ca, delta(10, 11, -3*time.Hour), entryOf(alice, 1)), listOf(t, ca, delta(11, 12, -time.Minute))}, revoked},
 		{"the newest of two deltas", [][]byte{plain, listOf(t, ca, delta(10, 11, -time.Minute), entryOf(alice, 6)), listOf(t, ca, delta(10, 12, -time.Minute), entryOf(alice, 8))}, good},
 		{"a delta of another scope", [][]byte{plain, listOf(t, ca, func(l *x509.RevocationList) {
 			delta(10, 11, -time.Minute)(l)
 			l.ExtraExtensions = append(l.ExtraExtensions, issuingPoint(url))
+		}, entryOf(alice, 1))}, revoked},
+		{"a delta of a scope that leaves her out", [][]byte{plain, listOf(t, ca, func(l *x509.RevocationList) {
+			delta(10, 11, -time.Minute)(l)
+			l.ExtraExtensions = append(l.ExtraExtensions, issuingPoint("", 2))
 		}, entryOf(alice, 1))}, good},
+		{"a delta of another scope, off hold", [][]byte{listOf(t, ca, nil, entryOf(alice, 6)), listOf(t, ca, func(l *x509.RevocationList) {
+			delta(10, 11, -time.Minute)(l)
+			l.ExtraExtensions = append(l.ExtraExtensions, issuingPoint(url))
+		}, entryOf(alice, 8))}, revoked},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for range 2 {
@@ -170,6 +195,40 @@ func TestVerifyCRL(t *testing.T) {
 	pss := listOf(t, ca, func(l *x509.RevocationList) { l.SignatureAlgorithm = x509.SHA384WithRSAPSS })
 	if err := parsedList(t, pss).Verify(ca.Certificate, trust.RevocationLimits{}); err != nil {
 		t.Errorf("RSASSA-PSS: %v", err)
+	}
+}
+
+// TestSignersOfCRLs: with a key of its own for CRLs a CA signs them, and nobody whom it merely gave a certificate with its
+// name.
+func TestSignersOfCRLs(t *testing.T) {
+	ca := smimetest.NewCA("CA", smimetest.ECP256)
+	other := smimetest.NewCA("CA", smimetest.ECP256) // of the same name
+	named := func(by *smimetest.CA, o ...smimetest.Option) *smimetest.Identity {
+		return by.Issue("x@corp.example", append([]smimetest.Option{smimetest.ECP256, smimetest.CommonName("CA")}, o...)...)
+	}
+	for name, test := range map[string]struct {
+		signer *smimetest.Identity
+		ok     bool
+	}{
+		"a key for CRLs":              {named(ca, smimetest.KeyUsage(x509.KeyUsageCRLSign)), true},
+		"a person":                    {named(ca), false},
+		"a person, for any use":       {named(ca, smimetest.KeyUsage()), false},
+		"under another anchor":        {named(other, smimetest.KeyUsage(x509.KeyUsageCRLSign)), false},
+		"under another name":          {ca.Issue("x@corp.example", smimetest.ECP256, smimetest.KeyUsage(x509.KeyUsageCRLSign)), false},
+		"a key for CRLs, out of date": {named(ca, smimetest.KeyUsage(x509.KeyUsageCRLSign), smimetest.Validity(now.Add(-2*time.Hour), now.Add(-time.Hour))), false},
+	} {
+		issuer := *test.signer.Certificate
+		issuer.KeyUsage, issuer.RawSubject = x509.KeyUsageCRLSign, ca.Certificate.RawSubject // what is signed is no matter of what may be
+		der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now, NextUpdate: now.Add(time.Hour)},
+			&issuer, test.signer.Key.(crypto.Signer))
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		extra := append([]*x509.Certificate{test.signer.Certificate}, test.signer.Chain...)
+		signers := anchored(ca, other).CRLSigners(parsedList(t, der), ca.Certificate, now, extra, trust.RevocationLimits{})
+		if (len(signers) > 0) != test.ok {
+			t.Errorf("%s: %d paths", name, len(signers))
+		}
 	}
 }
 

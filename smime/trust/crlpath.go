@@ -70,14 +70,15 @@ func (b *crlBag) authentic(c *CRL, issuer *x509.Certificate, depth int) error {
 
 // CRLSigners returns the paths, from the signer to the anchor, of the certificates at hand that issued a list: those of
 // the Policy and extra. A list may be signed with another key than the certificates it is about (RFC 5280 section
-// 6.3.3 (f)), as after a CA's key was renewed.
+// 6.3.3 (f)), as after a CA's key was renewed. Such a certificate is a CA's, or it says itself that it may sign CRLs: one
+// that a person was given with a CA's name in it and no word about its use is no issuer of CRLs.
 func (p *Policy) CRLSigners(c *CRL, anchor *x509.Certificate, at time.Time, extra []*x509.Certificate, l RevocationLimits) [][]*x509.Certificate {
 	if c.Verify(anchor, l) == nil {
 		return [][]*x509.Certificate{{anchor}}
 	}
 	var paths [][]*x509.Certificate
 	for _, signer := range slices.Concat(p.intermediates, extra) {
-		if !c.IssuedInNameOf(signer) || c.Verify(signer, l) != nil {
+		if !c.IssuedInNameOf(signer) || !isCA(signer) && !hasKeyUsage(signer) || c.Verify(signer, l) != nil {
 			continue
 		}
 		if v := p.authorityPath(signer, anchor, at, extra); v.OK() {
