@@ -224,7 +224,9 @@ func (q *crlQuestion) overtaken(d *CRL) bool {
 }
 
 // outOfDate tells whether a list was to be replaced by now.
-func (q *crlQuestion) outOfDate(c *CRL) bool { return q.at.After(q.limits.until(c.ThisUpdate, c.NextUpdate)) }
+func (q *crlQuestion) outOfDate(c *CRL) bool {
+	return q.at.After(q.limits.until(c.ThisUpdate, c.NextUpdate))
+}
 
 func (c *CRL) newerNumber(other *CRL) bool {
 	return c.Number != nil && other.Number != nil && c.Number.Cmp(other.Number) > 0

@@ -1,7 +1,6 @@
 package trust_test
 
 import (
-	"crypto"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -220,7 +219,7 @@ func TestSignersOfCRLs(t *testing.T) {
 		issuer := *test.signer.Certificate
 		issuer.KeyUsage, issuer.RawSubject = x509.KeyUsageCRLSign, ca.Certificate.RawSubject // what is signed is no matter of what may be
 		der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now, NextUpdate: now.Add(time.Hour)},
-			&issuer, test.signer.Key.(crypto.Signer))
+			&issuer, test.signer.Key)
 		if err != nil {
 			t.Fatal(name, err)
 		}
