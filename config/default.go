@@ -35,6 +35,7 @@ func Default() *Config {
 			PositiveTTL:     day,
 			NegativeTTL:     Duration(time.Hour),
 			StaleIfError:    7 * day,
+			Memory:          64 << 20,
 		},
 		Log: Log{Level: "info", Format: "text"},
 	}

@@ -367,15 +367,27 @@ type Resolver struct {
 	// first.
 	MaxCertificates int `mapstructure:"max_certificates" min:"1" max:"8"`
 
-	// How long a found certificate is used before the source is asked again.
-	PositiveTTL Duration `mapstructure:"positive_ttl" effect:"none"`
+	// How long what a directory has for an address is used before it must be
+	// asked again. Members' answers are fetched anew well before that, at
+	// times that have nothing to do with posts.
+	PositiveTTL Duration `mapstructure:"positive_ttl" min:"1m" max:"30d"`
 
-	// How long "there is none" holds.
-	NegativeTTL Duration `mapstructure:"negative_ttl" effect:"none"`
+	// The same for "there is none". Before a copy is withheld for it, a
+	// directory whose answer is older than five minutes is asked once more.
+	NegativeTTL Duration `mapstructure:"negative_ttl" min:"1m" max:"30d"`
 
-	// How long an earlier answer may stand in while the source cannot be
-	// asked.
-	StaleIfError Duration `mapstructure:"stale_if_error" effect:"none"`
+	// How long beyond positive_ttl an answer in which something was found
+	// stands in while the directory cannot be asked. "There is none" never
+	// does: the copy waits.
+	StaleIfError Duration `mapstructure:"stale_if_error" min:"0s" max:"90d"`
+
+	// Takes a certificate that has expired where a member has no better one,
+	// on lists that allow it, too.
+	AllowExpired bool `mapstructure:"allow_expired"`
+
+	// Octets of memory for what members' addresses resolved to; some 1.8 KB a
+	// member.
+	Memory int64 `mapstructure:"memory" min:"1048576" max:"8589934592"`
 }
 
 // Log says what is written to the log.

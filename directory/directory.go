@@ -77,6 +77,11 @@ type Answer struct {
 	Referrals []string      // to other servers; reported, never followed
 	Took      time.Duration // to get this answer, which others may share
 
+	// Fetched is when a cache took the answer from the source, and Until the end of its time there; both are zero for an
+	// answer that comes from the source now. Stale is the outage for which an answer whose time has ended stands in.
+	Fetched, Until time.Time
+	Stale          error
+
 	// Err is nil if something was found, be it unreadable; ErrNotFound or ErrNotSource; anything else is an outage.
 	Err error
 }

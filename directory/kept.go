@@ -13,3 +13,9 @@ type Kept struct {
 	Capabilities []byte    // DER of SMIMECapabilities from a signature that verified; nil: none known
 	Seen         time.Time // when that mail was received
 }
+
+// KeptAnswer is an answer that a cache keeps, with the moment from which it is worth asking the source again.
+type KeptAnswer struct {
+	Answer
+	Due time.Time
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/peer"
 	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/resolver"
 	"github.com/sealist/sealist/smime"
 	"github.com/sealist/sealist/smime/cms"
 	"github.com/sealist/sealist/smime/entity"
@@ -265,7 +266,7 @@ func TestHarvestTellsThePerson(t *testing.T) {
 	w.start()
 	mallory := w.people["mallory"]
 	w.settled(w.send(mallory.Address, wallList, mail(mallory.Address, wallList, mallory.Sign(smimetest.Text("hi\r\n")))))
-	r := w.sealist.Resolver.Resolve(t.Context(), []string{mallory.Address})[0]
+	r := w.sealist.Resolver.Resolve(t.Context(), []string{mallory.Address}, resolver.Allowances{})[0]
 	if len(r.Certificates) != 1 || r.Source != "harvest" {
 		t.Errorf("%+v", r)
 	}

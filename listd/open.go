@@ -5,11 +5,15 @@ package listd
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -197,9 +201,23 @@ func (s *Sealist) openResolver(context.Context) error {
 		return fmt.Errorf("resolver.order: %w", err)
 	}
 	s.Resolver = resolver.New(sources, s.Judge.Prompt(), resolver.Options{
-		Select: choice, MaxCertificates: s.Config.Resolver.MaxCertificates, Clock: s.o.Clock, Log: s.log,
+		Select: choice, MaxCertificates: s.Config.Resolver.MaxCertificates, Memory: s.Config.Resolver.Memory,
+		AllowExpired: s.Config.Resolver.AllowExpired, Changes: s.Revocation.Changes, Clock: s.o.Clock, Log: s.log,
 	})
 	return nil
+}
+
+// cached puts the cache in the database before a directory. What was kept while the directory was configured otherwise
+// does not count.
+func (s *Sealist) cached(d *ldap.Directory) *resolver.Cached {
+	i := slices.IndexFunc(s.Config.Directories, func(c config.Directory) bool { return c.Name == d.Name() })
+	settings, _ := json.Marshal(s.Config.Directories[i])
+	version := sha256.Sum256(settings)
+	r := s.Config.Resolver
+	return resolver.NewCached(d, hex.EncodeToString(version[:8]), s.Store, resolver.CacheOptions{
+		Positive: time.Duration(r.PositiveTTL), Negative: time.Duration(r.NegativeTTL), Stale: time.Duration(r.StaleIfError),
+		Clock: s.o.Clock, Log: s.log,
+	})
 }
 
 func (s *Sealist) sources() ([]resolver.Source, error) {
@@ -208,7 +226,7 @@ func (s *Sealist) sources() ([]resolver.Source, error) {
 		known[sourceHarvest] = s.Harvest
 	}
 	for _, d := range s.Directories {
-		known[d.Name()] = d
+		known[d.Name()] = s.cached(d)
 	}
 	var sources []resolver.Source
 	for _, name := range s.Config.Resolver.Order {

@@ -212,11 +212,14 @@ func listen(url string) (listener, error) {
 
 // watch wakes everybody when another process changed something.
 func (s *Sealist) watch(ctx context.Context, d *distribute.Distributor, q *queue.Queue) {
-	var last int64
+	var last store.Changes
 	tick(ctx, watchEvery, func() {
 		n, err := s.Store.Changes(ctx)
 		if err != nil || n == last {
 			return
+		}
+		if n.Certificates != last.Certificates {
+			s.Resolver.Forget()
 		}
 		last = n
 		d.Wake()

@@ -47,10 +47,10 @@ func (r *Resolver) kind(usable []Usable) cms.KeyType {
 
 // newestFirst orders by notBefore; of those issued in the same second by what lives longer, and then by fingerprint, so
 // that the order is always the same.
-func newestFirst(a, b Usable) int {
+func newestFirst(a, b judged) int {
 	return cmp.Or(
-		b.Certificate.NotBefore.Compare(a.Certificate.NotBefore),
-		b.Certificate.NotAfter.Compare(a.Certificate.NotAfter),
+		b.NotBefore.Compare(a.NotBefore),
+		b.NotAfter.Compare(a.NotAfter),
 		cmp.Compare(a.Fingerprint, b.Fingerprint))
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/directory"
+	"github.com/sealist/sealist/smime/cms"
 	"github.com/sealist/sealist/smime/trust"
 )
 
@@ -21,6 +22,9 @@ type Explanation struct {
 	Source  string    `json:"source,omitempty"`
 	Detail  string    `json:"detail"` // the verdict in a sentence
 	Sources []Asked   `json:"sources"`
+
+	// Algorithms are those of the copy: of its content, and of the key for it.
+	Algorithms string `json:"algorithms,omitempty"`
 }
 
 // The verdicts of an Explanation.
@@ -36,6 +40,8 @@ type Asked struct {
 	Outcome      string        `json:"outcome"` // found, not_found, not_served, outage
 	Decides      bool          `json:"decides"` // Resolve stops here
 	Server       string        `json:"server,omitempty"`
+	Fetched      time.Time     `json:"fetched,omitzero"` // the answer is one that a cache took then
+	Stale        string        `json:"stale,omitempty"`  // the outage for which an answer out of date stands in
 	Filter       string        `json:"filter,omitempty"`
 	Referrals    []string      `json:"referrals,omitempty"`
 	Milliseconds float64       `json:"milliseconds"`
@@ -58,21 +64,80 @@ type Certificate struct {
 	Used        bool             `json:"used"`
 	Reason      trust.Reason     `json:"reason,omitempty"` // why it is not usable
 	Detail      string           `json:"detail,omitempty"` // why it is not used
+
+	keyType cms.KeyType
+	late    bool // usable but for its dates
 }
 
-// Explain asks every source about an address, also those behind the one that decides.
-func (r *Resolver) Explain(ctx context.Context, address string) Explanation {
-	e := Explanation{Address: address, At: r.o.Clock(), Verdict: VerdictNone, Detail: "no source has a usable certificate"}
-	decided := false
+// Explain asks every source about an address, also those behind the one that decides. fresh has directories asked now,
+// whatever caches keep of them.
+func (r *Resolver) Explain(ctx context.Context, address string, fresh bool, allowed Allowances) Explanation {
+	allowed.Expired = allowed.Expired && r.o.AllowExpired
+	at := r.o.Clock()
+	var since time.Time
+	if fresh {
+		since = at
+	}
+	e := r.explainSince(ctx, address, allowed, at, since)
+	old := func(a Asked) bool { return !a.Fetched.IsZero() && a.Fetched.Before(at.Add(-recheckAfter)) }
+	if e.Verdict == VerdictNone && slices.ContainsFunc(e.Sources, old) { // as Resolve does
+		e = r.explainSince(ctx, address, allowed, at, at.Add(-recheckAfter))
+	}
+	return e
+}
+
+func (r *Resolver) explainSince(ctx context.Context, address string, allowed Allowances, at, since time.Time) Explanation {
+	e := Explanation{Address: address, At: at, Verdict: VerdictNone, Detail: "no source has a usable certificate"}
+	decided, late := false, -1
 	for _, s := range r.sources {
-		a := r.ask(ctx, s, []string{address})[0]
-		asked, found := r.explain(ctx, address, s.Name(), a, e.At, decided)
+		a := r.ask(ctx, s, []string{address}, since)[0]
+		asked, found := r.explain(ctx, address, s.Name(), a, allowed, e.At, decided)
 		if !decided {
 			decided = e.decide(&asked, a, found)
 		}
 		e.Sources = append(e.Sources, asked)
+		if late < 0 && len(found.expired) > 0 {
+			late = len(e.Sources) - 1
+		}
+	}
+	if !decided && late >= 0 {
+		e.makeDo(late)
+	}
+	for _, a := range e.Sources {
+		for _, c := range a.Certificates {
+			if c.Used {
+				e.Algorithms = algorithms(c.keyType)
+			}
+		}
 	}
 	return e
+}
+
+// makeDo takes what has expired, where nothing better was found and site and list allow it.
+func (e *Explanation) makeDo(source int) {
+	asked := &e.Sources[source]
+	asked.Decides = true
+	e.Verdict, e.Source = VerdictUsable, asked.Name
+	e.Detail = "a copy is encrypted to a certificate that has expired, which site and list allow; there is no better one"
+	for i, c := range asked.Certificates {
+		if c.late {
+			asked.Certificates[i].Used = true
+			asked.Certificates[i].Detail += "; allow_expired takes it all the same"
+		}
+	}
+}
+
+// algorithms names how a copy is encrypted to a certificate with that kind of key.
+func algorithms(t cms.KeyType) string {
+	switch t {
+	case cms.RSA:
+		return "aes256-cbc, rsa-pkcs1"
+	case cms.EC:
+		return "aes256-cbc, ecdh-sha256kdf with aes256-wrap"
+	case cms.X25519:
+		return "aes256-cbc, x25519-hkdf-sha256 with aes256-wrap"
+	}
+	return ""
 }
 
 // decide does what Resolve does with one source's answer.
@@ -95,16 +160,25 @@ func (e *Explanation) decide(asked *Asked, a directory.Answer, found sifted) boo
 }
 
 // explain tells what one source has. behind says that an earlier source has decided.
-func (r *Resolver) explain(ctx context.Context, address, source string, a directory.Answer, at time.Time, behind bool) (Asked, sifted) {
+func (r *Resolver) explain(ctx context.Context, address, source string, a directory.Answer, allowed Allowances, at time.Time, behind bool) (Asked, sifted) {
 	asked := Asked{Name: source, Outcome: outcome(a), Server: a.Server, Filter: a.Filter, Referrals: a.Referrals,
-		Milliseconds: float64(a.Took.Microseconds()) / 1000}
+		Fetched: a.Fetched, Milliseconds: float64(a.Took.Microseconds()) / 1000}
+	if a.Stale != nil {
+		asked.Stale = a.Stale.Error()
+	}
 	if err := a.Outage(); err != nil {
 		asked.Error = err.Error()
 	}
-	found := r.siftPatiently(ctx, address, a, at)
-	_, passed := r.choose(found.usable)
+	found := r.siftPatiently(ctx, address, a, allowed, at)
+	_, passed := r.choose(usables(found.usable))
+	late := map[string]cms.KeyType{}
+	taken, _ := r.choose(usables(found.expired))
+	for _, u := range taken {
+		late[u.Fingerprint] = u.KeyType
+	}
 	for _, u := range found.usable {
-		c := show(u.Certificate, u.Origin)
+		c := show(u.certificate, u.Origin)
+		c.keyType = u.KeyType
 		c.Usable, c.Detail = true, passed[u.Fingerprint]
 		switch {
 		case behind:
@@ -119,6 +193,7 @@ func (r *Resolver) explain(ctx context.Context, address, source string, a direct
 	for _, no := range found.refused {
 		c := show(no.Certificate, no.Origin)
 		c.Reason, c.Detail = no.Reason, no.Detail
+		c.keyType, c.late = late[no.Fingerprint]
 		asked.Certificates = append(asked.Certificates, c)
 	}
 	slices.SortStableFunc(asked.Certificates, func(a, b Certificate) int { return b.NotBefore.Compare(a.NotBefore) })

@@ -26,7 +26,7 @@ func TestExplain(t *testing.T) {
 	fourth.fail[""], fifth.fail[""] = errors.New("no route to host"), directory.ErrNotSource
 	r := resolver.New([]resolver.Source{first, second, third, fourth, fifth}, trusting(ca), resolver.Options{Clock: func() time.Time { return now }})
 
-	e := r.Explain(t.Context(), address)
+	e := r.Explain(t.Context(), address, false, resolver.Allowances{})
 	if e.Verdict != resolver.VerdictUsable || e.Source != "second" || len(e.Sources) != 5 {
 		t.Fatalf("%+v", e)
 	}
@@ -92,7 +92,7 @@ func TestExplainAgreesWithResolve(t *testing.T) {
 		{nil, resolver.VerdictNone},
 	} {
 		r := resolver.New(test.sources, trusting(ca), resolver.Options{})
-		e, result := r.Explain(t.Context(), address), resolveOne(t, r, address)
+		e, result := r.Explain(t.Context(), address, false, resolver.Allowances{}), resolveOne(t, r, address)
 		verdict := resolver.VerdictNone
 		switch {
 		case result.Err != nil:

@@ -1,8 +1,4 @@
 package resolver
 
-// Kept returns how many recipients are kept.
-func (r *Resolver) Kept() int {
-	r.recipients.mu.Lock()
-	defer r.recipients.mu.Unlock()
-	return len(r.recipients.young) + len(r.recipients.old)
-}
+// Remembered returns how many results are remembered.
+func (r *Resolver) Remembered() int { return r.memory.len() }

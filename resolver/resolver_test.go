@@ -77,7 +77,7 @@ func trusting(cas ...*smimetest.CA) *trust.Policy {
 
 func resolveOne(t *testing.T, r *resolver.Resolver, address string) resolver.Result {
 	t.Helper()
-	results := r.Resolve(t.Context(), []string{address})
+	results := r.Resolve(t.Context(), []string{address}, resolver.Allowances{})
 	if len(results) != 1 || results[0].Address != address {
 		t.Fatalf("%d results", len(results))
 	}
@@ -133,7 +133,7 @@ func TestOutageDelays(t *testing.T) {
 			first, second := holding("first", bob), holding("second", alice, bob)
 			first.fail["alice@corp.example"] = outage
 			r := resolver.New([]resolver.Source{first, second}, trusting(ca), resolver.Options{})
-			results := r.Resolve(t.Context(), []string{"alice@corp.example", "bob@corp.example", "carol@corp.example"})
+			results := r.Resolve(t.Context(), []string{"alice@corp.example", "bob@corp.example", "carol@corp.example"}, resolver.Allowances{})
 			if a := results[0]; !errors.Is(a.Err, outage) || len(a.Certificates) != 0 || !strings.Contains(a.Err.Error(), "first") {
 				t.Errorf("an outage: %+v", a)
 			}
@@ -160,10 +160,10 @@ func TestOutageIsToldOnceAMinute(t *testing.T) {
 		Clock: func() time.Time { return clock }, Log: slog.New(slog.NewTextHandler(&written, nil)),
 	})
 	for range 100 {
-		r.Resolve(t.Context(), []string{"alice@corp.example", "bob@corp.example"})
+		r.Resolve(t.Context(), []string{"alice@corp.example", "bob@corp.example"}, resolver.Allowances{})
 	}
 	clock = clock.Add(time.Minute)
-	r.Resolve(t.Context(), []string{"alice@corp.example"})
+	r.Resolve(t.Context(), []string{"alice@corp.example"}, resolver.Allowances{})
 	lines := strings.Split(strings.TrimSpace(written.String()), "\n")
 	if len(lines) != 2 || !strings.Contains(lines[0], "addresses=2 ") || !strings.Contains(lines[1], "addresses=199 ") {
 		t.Errorf("the log has %d lines: %.500s", len(lines), written.String())
@@ -184,12 +184,12 @@ func TestSourceThatServesOtherDomains(t *testing.T) {
 // TestBrokenSource: a source that answers for too few addresses is an outage for all of them.
 func TestBrokenSource(t *testing.T) {
 	r := resolver.New([]resolver.Source{mute{}}, trusting(), resolver.Options{})
-	for _, result := range r.Resolve(t.Context(), []string{"a@corp.example", "b@corp.example"}) {
+	for _, result := range r.Resolve(t.Context(), []string{"a@corp.example", "b@corp.example"}, resolver.Allowances{}) {
 		if result.Err == nil {
 			t.Errorf("%+v", result)
 		}
 	}
-	if got := r.Resolve(t.Context(), nil); len(got) != 0 {
+	if got := r.Resolve(t.Context(), nil, resolver.Allowances{}); len(got) != 0 {
 		t.Errorf("%d results for no address", len(got))
 	}
 }
@@ -362,8 +362,12 @@ func TestParseSelect(t *testing.T) {
 	}
 }
 
-// TestRecipientsAreKept: the second lookup prepares nothing again, and one resolver serves many at a time.
-func TestRecipientsAreKept(t *testing.T) {
+// steady is a number for Options.Changes that stays.
+func steady() uint64 { return 1 }
+
+// TestResultsAreRemembered: the second lookup asks and prepares nothing again, one resolver serves many at a time, and
+// memory is bounded.
+func TestResultsAreRemembered(t *testing.T) {
 	ca := smimetest.NewCA("CA", smimetest.ECP256)
 	var addresses []string
 	s := holding("ldap")
@@ -372,23 +376,26 @@ func TestRecipientsAreKept(t *testing.T) {
 		s.add(id.Address, id.Certificate)
 		addresses = append(addresses, id.Address)
 	}
-	r := resolver.New([]resolver.Source{s}, trusting(ca), resolver.Options{CacheSize: 200})
-	first := r.Resolve(t.Context(), addresses)
+	r := resolver.New([]resolver.Source{s}, trusting(ca), resolver.Options{Changes: steady})
+	first := r.Resolve(t.Context(), addresses, resolver.Allowances{})
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for i, result := range r.Resolve(t.Context(), addresses) {
-				if len(result.Certificates) != 1 || result.Certificates[0].Recipient != first[i].Certificates[0].Recipient {
+			for i, result := range r.Resolve(t.Context(), addresses, resolver.Allowances{}) {
+				if len(result.Certificates) != 1 || result.Certificates[0].Recipient != first[i].Certificates[0].Recipient || result.Source != "ldap" {
 					t.Errorf("%s: another recipient", result.Address)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	small := resolver.New([]resolver.Source{s}, trusting(ca), resolver.Options{CacheSize: 10})
-	small.Resolve(t.Context(), addresses)
-	if n := small.Kept(); n > 10 {
-		t.Errorf("%d recipients are kept, the most is 10", n)
+	if len(s.asked) != len(addresses) {
+		t.Errorf("the source was asked %d times", len(s.asked))
+	}
+	small := resolver.New([]resolver.Source{s}, trusting(ca), resolver.Options{Changes: steady, Memory: 20_000})
+	small.Resolve(t.Context(), addresses, resolver.Allowances{})
+	if n := small.Remembered(); n == 0 || n > 12 {
+		t.Errorf("%d results are remembered", n)
 	}
 }
 
@@ -404,7 +411,7 @@ func BenchmarkResolve(b *testing.B) {
 		addresses = append(addresses, id.Address)
 	}
 	check := func(b *testing.B, r *resolver.Resolver) {
-		for _, result := range r.Resolve(b.Context(), addresses) {
+		for _, result := range r.Resolve(b.Context(), addresses, resolver.Allowances{}) {
 			if len(result.Certificates) != 1 {
 				b.Fatalf("%+v", result)
 			}
@@ -416,7 +423,8 @@ func BenchmarkResolve(b *testing.B) {
 		}
 	})
 	b.Run("warm", func(b *testing.B) {
-		r := resolver.New([]resolver.Source{s}, trusting(root), resolver.Options{})
+		r := resolver.New([]resolver.Source{s}, trusting(root), resolver.Options{Changes: steady})
+		check(b, r)
 		for b.Loop() {
 			check(b, r)
 		}

@@ -15,7 +15,7 @@ const patience = 10 * time.Second
 
 // takeAll takes one source's answers for the addresses that are open. Those that need to know first whether a certificate
 // has been revoked are taken again when something has come, until patience ends; then what is known decides.
-func (r *Resolver) takeAll(ctx context.Context, results []Result, open []int, source string, answers []directory.Answer, at time.Time) []bool {
+func (r *Resolver) takeAll(ctx context.Context, open []*inquiry, s Source, answers []directory.Answer, allowed Allowances, at time.Time) []bool {
 	done := make([]bool, len(open))
 	waiting := make([]int, len(open))
 	for n := range waiting {
@@ -27,7 +27,7 @@ func (r *Resolver) takeAll(ctx context.Context, results []Result, open []int, so
 		pending := make([]<-chan struct{}, len(waiting))
 		inParallel(len(waiting), func(i int) {
 			n := waiting[i]
-			done[n], pending[i] = r.take(&results[open[n]], source, answers[n], at, patient)
+			done[n], pending[i] = r.take(open[n], s, answers[n], allowed, at, patient)
 		})
 		still := waiting[:0]
 		var next <-chan struct{}
@@ -51,11 +51,11 @@ func (r *Resolver) takeAll(ctx context.Context, results []Result, open []int, so
 }
 
 // siftPatiently judges one answer as takeAll does.
-func (r *Resolver) siftPatiently(ctx context.Context, address string, a directory.Answer, at time.Time) sifted {
+func (r *Resolver) siftPatiently(ctx context.Context, address string, a directory.Answer, allowed Allowances, at time.Time) sifted {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		found := r.sift(address, a, at)
+		found := r.sift(address, a, allowed, at)
 		if found.pending == nil {
 			return found
 		}

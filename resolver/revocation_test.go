@@ -81,7 +81,7 @@ func TestRevocation(t *testing.T) {
 			if test.delayed {
 				want = resolver.VerdictDelayed
 			}
-			if e := r.Explain(t.Context(), address); e.Verdict != want {
+			if e := r.Explain(t.Context(), address, false, resolver.Allowances{}); e.Verdict != want {
 				t.Errorf("explained: %s (%s)", e.Verdict, e.Detail)
 			}
 		})
@@ -110,7 +110,7 @@ func TestAnswersOnTheirWay(t *testing.T) {
 	}
 	r := resolver.New([]resolver.Source{s}, o, resolver.Options{})
 	finished := make(chan []resolver.Result)
-	go func() { finished <- r.Resolve(t.Context(), addresses) }()
+	go func() { finished <- r.Resolve(t.Context(), addresses, resolver.Allowances{}) }()
 	for i, cert := range late {
 		if i == 0 {
 			o.set(cert, trust.Verdict{Reason: trust.Revoked, Detail: "gone", Revocation: trust.RevocationRevoked})

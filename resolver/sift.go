@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/directory"
+	"github.com/sealist/sealist/smime/cms"
 	"github.com/sealist/sealist/smime/trust"
 )
 
@@ -16,15 +17,32 @@ const maxCertificateOctets = 64 << 10
 
 // sifted is what became of what a source has for an address.
 type sifted struct {
-	usable  []Usable
+	usable  []judged
+	expired []judged // usable but for their dates; only where that is allowed
 	refused []Refusal
 	outage  error           // one is refused only because nobody answers whether it has been revoked
 	pending <-chan struct{} // closed when it is worth judging again
 }
 
+// judged is a certificate that may be used, and how long that is known to hold.
+type judged struct {
+	Usable
+	certificate *x509.Certificate
+	revocation  trust.RevocationState
+	until       time.Time
+}
+
+func usables(all []judged) []Usable {
+	out := make([]Usable, len(all))
+	for i, j := range all {
+		out[i] = j.Usable
+	}
+	return out
+}
+
 // sift judges what a source has for an address. The same certificate found twice is judged once. Neither list depends on
 // the order in which the source gave them.
-func (r *Resolver) sift(address string, a directory.Answer, at time.Time) (s sifted) {
+func (r *Resolver) sift(address string, a directory.Answer, allowed Allowances, at time.Time) (s sifted) {
 	helpers := parseHelpers(a.Helpers)
 	for _, c := range distinct(a.Candidates) {
 		u, no, v := r.judgeOne(address, c, helpers, at)
@@ -34,11 +52,17 @@ func (r *Resolver) sift(address string, a directory.Answer, at time.Time) (s sif
 		if undecided(v) && s.outage == nil {
 			s.outage = outage(address, no.Fingerprint, v)
 		}
-		if no.Reason != "" {
-			s.refused = append(s.refused, no)
-		} else {
+		switch {
+		case no.Reason == "":
 			s.usable = append(s.usable, u)
+			continue
+		case no.Reason == trust.Expired && allowed.Expired:
+			if late, bad, _ := r.judgeOne(address, c, helpers, no.Certificate.NotAfter); bad.Reason == "" {
+				late.Expired = true
+				s.expired = append(s.expired, late)
+			}
 		}
+		s.refused = append(s.refused, no)
 	}
 	for _, u := range a.Unreadable {
 		no := Refusal{Origin: u.Origin, Reason: trust.Reason(u.Reason), Detail: u.Detail}
@@ -48,6 +72,7 @@ func (r *Resolver) sift(address string, a directory.Answer, at time.Time) (s sif
 		s.refused = append(s.refused, no)
 	}
 	slices.SortFunc(s.usable, newestFirst)
+	slices.SortFunc(s.expired, newestFirst)
 	slices.SortFunc(s.refused, func(a, b Refusal) int {
 		return cmp.Or(
 			cmp.Compare(boolInt(a.Certificate == nil), boolInt(b.Certificate == nil)),
@@ -57,17 +82,17 @@ func (r *Resolver) sift(address string, a directory.Answer, at time.Time) (s sif
 }
 
 // judgeOne says of one certificate either how it is used or why not.
-func (r *Resolver) judgeOne(address string, c directory.Candidate, helpers []*x509.Certificate, at time.Time) (Usable, Refusal, trust.Verdict) {
+func (r *Resolver) judgeOne(address string, c directory.Candidate, helpers []*x509.Certificate, at time.Time) (judged, Refusal, trust.Verdict) {
 	if len(c.Certificate) > maxCertificateOctets {
-		return Usable{}, Refusal{Origin: c.Origin, Reason: trust.TooLarge, Detail: "the certificate has more than 64 KB"}, trust.Verdict{}
+		return judged{}, Refusal{Origin: c.Origin, Reason: trust.TooLarge, Detail: "the certificate has more than 64 KB"}, trust.Verdict{}
 	}
 	cert, err := x509.ParseCertificate(c.Certificate)
 	if err != nil {
-		return Usable{}, Refusal{Origin: c.Origin, Reason: trust.ReasonUnparsed(err), Detail: err.Error()}, trust.Verdict{}
+		return judged{}, Refusal{Origin: c.Origin, Reason: trust.ReasonUnparsed(err), Detail: err.Error()}, trust.Verdict{}
 	}
 	var v trust.Verdict
-	no := func(reason trust.Reason, detail string) (Usable, Refusal, trust.Verdict) {
-		return Usable{}, Refusal{Certificate: cert, Fingerprint: trust.Fingerprint(cert), Origin: c.Origin, Reason: reason, Detail: detail}, v
+	no := func(reason trust.Reason, detail string) (judged, Refusal, trust.Verdict) {
+		return judged{}, Refusal{Certificate: cert, Fingerprint: trust.Fingerprint(cert), Origin: c.Origin, Reason: reason, Detail: detail}, v
 	}
 	if reason, detail := belongs(cert, address, c); reason != "" {
 		return no(reason, detail)
@@ -75,12 +100,17 @@ func (r *Resolver) judgeOne(address string, c directory.Candidate, helpers []*x5
 	if v = r.judge.Judge(cert, trust.Encryption, at, helpers); !v.OK() {
 		return no(cmp.Or(v.Reason, trust.UnknownCA), v.Detail)
 	}
-	fingerprint := trust.Fingerprint(cert)
-	recipient, err := r.recipients.get(fingerprint, cert)
+	recipient, err := cms.NewRecipient(cert, r.o.Recipients)
 	if err != nil {
 		return no(trust.UnsupportedAlgorithm, err.Error())
 	}
-	return Usable{Certificate: cert, Fingerprint: fingerprint, Origin: c.Origin, Recipient: recipient, KeyType: recipient.KeyType()}, Refusal{}, v
+	u := Usable{Fingerprint: trust.Fingerprint(cert), Origin: c.Origin, Recipient: recipient, KeyType: recipient.KeyType(),
+		NotBefore: cert.NotBefore, NotAfter: cert.NotAfter}
+	j := judged{Usable: u, certificate: cert, revocation: v.Revocation, until: v.Until}
+	if v.Pending != nil {
+		j.until = time.Time{} // it may become another one at any moment
+	}
+	return j, Refusal{}, v
 }
 
 // belongs says why a certificate is not this address's: RFC 8550 section 3 lets it be found by any address it names. One

@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealist/sealist/config"
 	"github.com/sealist/sealist/listd/admin"
 )
 
 func certCommand(g *globals) *cobra.Command {
-	return group("cert", "look at people's certificates, and ask why one is used or not", certLs(g), certShow(g), certExplain(g))
+	return group("cert", "look at people's certificates, and ask why one is used or not", certLs(g), certShow(g), certExplain(g), certRefresh(g))
 }
 
 func certLs(g *globals) *cobra.Command {
@@ -118,12 +120,15 @@ func certificateFacts(d admin.CertificateDetails) [][2]string {
 
 func certExplain(g *globals) *cobra.Command {
 	var listName string
+	var fresh bool
+	expiring := config.Duration(30 * 24 * time.Hour)
 	c := &cobra.Command{
 		Use:   "explain ADDRESS | --list LIST",
 		Short: "ask every source about an address, and tell why each certificate is used or not",
 		Long: "Asks every source about ADDRESS and tells what each has, and for every certificate the\n" +
 			"one rule that decided. With --list it tells for every member of that list what a copy\n" +
-			"would be encrypted to. Exit status 1 if there is nothing to encrypt to.",
+			"would be encrypted to, by which source, and whose certificates end soon. Exit status 1 if\n" +
+			"there is nothing to encrypt to.",
 		Args: func(c *cobra.Command, args []string) error {
 			if (len(args) == 1) == (listName != "") {
 				return fmt.Errorf("give either an address or --list")
@@ -133,12 +138,14 @@ func certExplain(g *globals) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			return withSession(c, g, func(ctx context.Context, s *session) error {
 				if listName != "" {
-					return explainList(ctx, c, g, s, listName)
+					return explainList(ctx, c, g, s, listName, time.Duration(expiring))
 				}
-				return explainAddress(ctx, c, g, s, args[0])
+				return explainAddress(ctx, c, g, s, args[0], fresh)
 			})
 		},
 	}
 	c.Flags().StringVar(&listName, "list", "", "explain every member of this list")
+	c.Flags().BoolVar(&fresh, "fresh", false, "ask directories now, whatever is kept of their answers")
+	c.Flags().TextVar(&expiring, "expiring", expiring, "with --list: count certificates that end within this time, as 30d")
 	return c
 }

@@ -4,16 +4,20 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sealist/sealist/listd/admin"
+	"github.com/sealist/sealist/resolver"
 )
 
 // explainAddress answers for one address.
-func explainAddress(ctx context.Context, c *cobra.Command, g *globals, s *session, address string) error {
-	e, err := s.Explain(ctx, address)
+func explainAddress(ctx context.Context, c *cobra.Command, g *globals, s *session, address string, fresh bool) error {
+	e, err := s.Explain(ctx, address, fresh)
 	if err != nil {
 		return err
 	}
@@ -31,16 +35,22 @@ func explainAddress(ctx context.Context, c *cobra.Command, g *globals, s *sessio
 // printExplanation writes the verdict, then what every source had to say.
 func printExplanation(out io.Writer, e admin.Explanation) error {
 	fmt.Fprintf(out, "%s: %s\n  %s\n", e.Address, e.Verdict, admin.Printable(e.Detail))
+	if e.Algorithms != "" {
+		fmt.Fprintf(out, "  algorithms %s\n", e.Algorithms)
+	}
 	for _, a := range e.Sources {
 		fmt.Fprintf(out, "\n%s: %s", a.Name, strings.ReplaceAll(a.Outcome, "_", " "))
 		if a.Decides {
 			fmt.Fprint(out, ", decides")
 		}
-		if a.Server != "" {
+		switch {
+		case !a.Fetched.IsZero():
+			fmt.Fprintf(out, " (kept since %s, from %s)", moment(a.Fetched), admin.Printable(a.Server))
+		case a.Server != "":
 			fmt.Fprintf(out, " (%s, %.1f ms)", admin.Printable(a.Server), a.Milliseconds)
 		}
 		fmt.Fprintln(out)
-		for _, p := range [][2]string{{"filter", a.Filter}, {"error", a.Error}, {"refers to", strings.Join(a.Referrals, ", ")}} {
+		for _, p := range [][2]string{{"filter", a.Filter}, {"error", a.Error}, {"cannot be asked, so this stands in:", a.Stale}, {"refers to", strings.Join(a.Referrals, ", ")}} {
 			if p[1] != "" {
 				fmt.Fprintf(out, "  %s %s\n", p[0], admin.Printable(p[1]))
 			}
@@ -79,31 +89,53 @@ func period(from, to string) string {
 }
 
 // explainList answers for every member of a list.
-func explainList(ctx context.Context, c *cobra.Command, g *globals, s *session, name string) error {
-	members, err := s.ExplainList(ctx, name)
+func explainList(ctx context.Context, c *cobra.Command, g *globals, s *session, name string, within time.Duration) error {
+	reach, err := s.ExplainList(ctx, name, within)
 	if err != nil {
 		return err
 	}
 	if g.json {
-		err = admin.WriteJSON(c.OutOrStdout(), members)
+		err = admin.WriteJSON(c.OutOrStdout(), reach)
 	} else {
-		var rows [][]string
-		for _, m := range members {
-			why := strings.Join(m.Refused, ", ")
-			if m.Error != "" {
-				why = m.Error
-			}
-			rows = append(rows, []string{m.Address.String(), m.Verdict, m.Source, fmt.Sprint(len(m.Certificates)), date(m.Expires), why})
-		}
-		err = table(c.OutOrStdout(), []string{"MEMBER", "VERDICT", "SOURCE", "CERTIFICATES", "UNTIL", "REFUSED"}, rows)
+		err = printReach(c.OutOrStdout(), reach)
 	}
-	if err != nil {
+	if err == nil && reach.Reachable < len(reach.Members) {
+		err = admin.ErrNegative
+	}
+	return err
+}
+
+// printReach writes a line a member, and the totals.
+func printReach(out io.Writer, reach admin.ListReach) error {
+	var rows [][]string
+	for _, m := range reach.Members {
+		why := strings.Join(m.Refused, ", ")
+		switch {
+		case m.Error != "":
+			why = m.Error
+		case m.Verdict == resolver.VerdictNone && why == "":
+			why = "not found"
+		case m.Expiring:
+			why = "ends soon"
+		}
+		rows = append(rows, []string{m.Address.String(), m.Verdict, m.Source, fmt.Sprint(len(m.Certificates)), date(m.Expires), why})
+	}
+	if err := table(out, []string{"MEMBER", "VERDICT", "SOURCE", "CERTIFICATES", "UNTIL", "REMARK"}, rows); err != nil {
 		return err
 	}
-	for _, m := range members {
-		if !m.Sealable() {
-			return admin.ErrNegative
-		}
-	}
+	fmt.Fprintf(out, "\n%s: %d reachable%s, %d of them with certificates that end soon; %d not reachable%s; %d wait for a source\n",
+		count(len(reach.Members), "member"), reach.Reachable, counted(reach.Sources), reach.Expiring, reach.Unreachable, counted(reach.Reasons), reach.Delayed)
 	return nil
+}
+
+// counted writes " (5 corp, 1 harvest)".
+func counted(by map[string]int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(by)) {
+		parts = append(parts, fmt.Sprintf("%d %s", by[name], strings.ReplaceAll(name, "_", " ")))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
 }

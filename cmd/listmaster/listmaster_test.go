@@ -180,7 +180,7 @@ func TestJSON(t *testing.T) {
 	for args, key := range map[string]string{
 		"list ls": "address", "list show " + board: "keys", "member ls " + board: "role", "key ls " + board: "fingerprint",
 		"cert ls": "verdicts", "cert ls alice@example.org": "pem", "cert show alice@example.org": "issuer",
-		"cert explain alice@example.org": "sources", "cert explain --list " + board: "certificates",
+		"cert explain alice@example.org": "sources", "cert explain --list " + board: "members",
 		"queue ls": "state", "queue show " + ids[0]: "deliveries", "audit ls": "actor",
 	} {
 		got := w.good(append(strings.Fields(args), "--json")...)
@@ -241,9 +241,11 @@ func TestExplainForPeople(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	want(t, got, `
-MEMBER             VERDICT  SOURCE  CERTIFICATES  UNTIL       REFUSED
+MEMBER             VERDICT  SOURCE  CERTIFICATES  UNTIL       REMARK
 alice@example.org  usable   files   1             DATE  -
 bob@example.org    none     -       0             -           wrong_usage
+
+2 members: 1 reachable (1 files), 0 of them with certificates that end soon; 1 not reachable (1 wrong usage); 0 wait for a source
 `)
 }
 
@@ -271,8 +273,25 @@ func TestDirectory(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 
+	if got = w.good("cert", "explain", "alice@corp.example"); !strings.Contains(got, "kept since") {
+		t.Errorf("asked again: %s", got)
+	}
+	if got = w.good("cache", "ls"); !strings.Contains(got, "alice@corp.example  corp    positive  1") {
+		t.Errorf("%s", got)
+	}
+	if got = w.good("cert", "refresh", "alice@corp.example"); !strings.Contains(got, "usable") {
+		t.Errorf("%s", got)
+	}
+	if got = w.good("cache", "flush", "--source", "corp"); got != "forgot 1 answer\n" {
+		t.Errorf("%s", got)
+	}
+	w.good("cert", "explain", "alice@corp.example")
+
 	slapd.Kill()
-	for _, args := range []string{"directory test", "directory test alice@corp.example", "cert explain alice@corp.example"} {
+	if got = w.good("cert", "explain", "alice@corp.example"); !strings.Contains(got, "alice@corp.example: usable\n") {
+		t.Errorf("what is kept does not serve during an outage: %s", got)
+	}
+	for _, args := range []string{"directory test", "directory test alice@corp.example", "cert explain --fresh alice@corp.example"} {
 		status, out, errOut := w.try(strings.Fields(args)...)
 		if status != 1 || errOut != "" || strings.Contains(out, "no entry") || !(strings.Contains(out, "does not answer") || strings.Contains(out, ": delayed\n")) {
 			t.Errorf("%s: status %d\n%s%s", args, status, out, errOut)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,6 +50,7 @@ func withSession(c *cobra.Command, g *globals, act func(ctx context.Context, s *
 	defer parts.Close()
 	p := admin.Parts{
 		Store: parts.Store, Keyring: parts.Keyring, Resolver: parts.Resolver, Trust: parts.Judge,
+		Caching: admin.Caching{Positive: time.Duration(settings.Resolver.PositiveTTL), Negative: time.Duration(settings.Resolver.NegativeTTL)},
 		Domains: settings.Domains, Actor: actor, Log: log,
 	}
 	for _, d := range parts.Directories {

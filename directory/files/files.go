@@ -28,6 +28,9 @@ type Files struct {
 // a folder that is missing is an outage.
 func New(name, dir string) *Files { return &Files{name: name, dir: dir} }
 
+// Unwatched says that nobody tells when a file changes: nothing that rests on the folder is remembered.
+func (f *Files) Unwatched() {}
+
 // Name returns the name of the source.
 func (f *Files) Name() string { return f.name }
 

@@ -30,12 +30,16 @@ type Parts struct {
 	Resolver    Resolver
 	Directories []Directory    // LDAP directories, in the order of the configuration
 	Trust       resolver.Judge // the site's trust
+	Caching     Caching        // how long directories' answers count
 
 	Domains []string         // domains in which lists may be made; empty: any
 	Actor   string           // who acts, for the audit log, as "listmaster (user root)"
 	Clock   func() time.Time // time.Now if nil
 	Log     *slog.Logger     // discards if nil
 }
+
+// Caching says how long what directories answered counts.
+type Caching struct{ Positive, Negative time.Duration }
 
 // Keyring keeps the lists' keys. *keyring.Keyring is one.
 type Keyring interface {
@@ -45,8 +49,8 @@ type Keyring interface {
 
 // Resolver finds people's certificates. *resolver.Resolver is one.
 type Resolver interface {
-	Explain(ctx context.Context, address string) resolver.Explanation
-	Resolve(ctx context.Context, addresses []string) []resolver.Result
+	Explain(ctx context.Context, address string, fresh bool, allowed resolver.Allowances) resolver.Explanation
+	Resolve(ctx context.Context, addresses []string, allowed resolver.Allowances) []resolver.Result
 }
 
 // Admin offers the use cases. It is safe for concurrent use.

@@ -277,23 +277,23 @@ func TestExplain(t *testing.T) {
 		}
 	}
 	for address, want := range map[string]bool{"alice@example.org": true, "Alice@Example.org": true, "bob@example.org": false, "carol@example.org": false} {
-		e, err := w.Explain(ctx, address)
+		e, err := w.Explain(ctx, address, false)
 		if err != nil || e.Sealable() != want {
 			t.Errorf("%s: %+v %v", address, e, err)
 		}
 	}
-	_, err := w.Explain(ctx, "alice")
+	_, err := w.Explain(ctx, "alice", false)
 	wantError(t, err, admin.Usage, "no @")
 
 	if _, err := w.AddMembers(ctx, board, "", []string{"alice@example.org", "bob@example.org", "carol@example.org", "dora@example.org", "erik@example.org"}); err != nil {
 		t.Fatal(err)
 	}
-	members, err := w.ExplainList(ctx, board)
+	reach, err := w.ExplainList(ctx, board, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, m := range members {
+	for _, m := range reach.Members {
 		got = append(got, m.Address.Local()+" "+m.Verdict+" "+strings.Join(m.Refused, ","))
 		if m.Sealable() != (len(m.Certificates) == 1 && !m.Expires.IsZero() && m.Source == "files") {
 			t.Errorf("%+v", m)

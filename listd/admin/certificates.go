@@ -7,7 +7,6 @@ import (
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
-	"github.com/sealist/sealist/resolver"
 	"github.com/sealist/sealist/smime/trust"
 )
 
@@ -112,86 +111,4 @@ func parseAddress(text string) (list.Address, error) {
 		return list.Address{}, &Error{Kind: Usage, What: err.Error(), Hint: "write it as user@example.org", Err: err}
 	}
 	return address, nil
-}
-
-// Explanation is what every source has to say about an address.
-type Explanation struct {
-	resolver.Explanation
-}
-
-// Sealable tells whether a copy would be sealed now.
-func (e Explanation) Sealable() bool { return e.Verdict == resolver.VerdictUsable }
-
-// Explain asks every source about an address and tells why each certificate
-// would be used or not.
-func (a *Admin) Explain(ctx context.Context, addressText string) (Explanation, error) {
-	address, err := parseAddress(addressText)
-	if err != nil {
-		return Explanation{}, err
-	}
-	return Explanation{a.Resolver.Explain(ctx, address.String())}, nil
-}
-
-// MemberCertificates is what a copy to one member would be sealed to.
-type MemberCertificates struct {
-	Address      list.Address `json:"address"`
-	Verdict      string       `json:"verdict"` // usable, none, delayed, as cert explain has it
-	Source       string       `json:"source,omitempty"`
-	Certificates []string     `json:"certificates"`       // fingerprints
-	Expires      time.Time    `json:"expires,omitzero"`   // when the last of them does
-	Refused      []string     `json:"refused,omitempty"`  // reasons, one for each certificate refused
-	Error        string       `json:"error,omitempty"`    // the outage that delays
-	Suspended    bool         `json:"suspended,omitzero"` // gets no copies anyway
-}
-
-// Sealable tells whether a copy would be sealed now.
-func (m MemberCertificates) Sealable() bool { return m.Verdict == resolver.VerdictUsable }
-
-// resolveChunk is how many members are resolved in one go.
-const resolveChunk = 500
-
-// ExplainList tells for every member of a list what a copy would be sealed to,
-// in the order of their addresses.
-func (a *Admin) ExplainList(ctx context.Context, listText string) ([]MemberCertificates, error) {
-	members, err := a.Members(ctx, listText, string(list.RoleMember))
-	if err != nil {
-		return nil, err
-	}
-	all := make([]MemberCertificates, 0, len(members))
-	for len(members) > 0 {
-		chunk := members[:min(resolveChunk, len(members))]
-		members = members[len(chunk):]
-		addresses := make([]string, len(chunk))
-		for i, m := range chunk {
-			addresses[i] = m.Address.String()
-		}
-		for i, result := range a.Resolver.Resolve(ctx, addresses) {
-			all = append(all, summary(chunk[i], result))
-		}
-		if ctx.Err() != nil {
-			return nil, Explain(ctx.Err())
-		}
-	}
-	return all, nil
-}
-
-// summary puts a result into a line.
-func summary(m list.Member, r resolver.Result) MemberCertificates {
-	s := MemberCertificates{Address: m.Address, Suspended: m.Suspended, Source: r.Source, Verdict: resolver.VerdictUsable, Certificates: []string{}}
-	for _, c := range r.Certificates {
-		s.Certificates = append(s.Certificates, c.Fingerprint)
-		if c.Certificate.NotAfter.After(s.Expires) {
-			s.Expires = c.Certificate.NotAfter.UTC()
-		}
-	}
-	for _, refusal := range r.Refused {
-		s.Refused = append(s.Refused, string(refusal.Reason))
-	}
-	switch {
-	case r.Err != nil:
-		s.Verdict, s.Error = resolver.VerdictDelayed, r.Err.Error()
-	case len(r.Certificates) == 0:
-		s.Verdict = resolver.VerdictNone
-	}
-	return s
 }

@@ -19,6 +19,8 @@ type NewList struct {
 	Send        string // scenario; empty: list.DefaultSend
 	Key         *P12   // nil: a plain list
 	Agent       string // what a mail list agent does with security labels: refuse, carry; empty: it is none
+
+	AllowExpired bool // to encrypt to certificates that have expired, if the site allows it, too
 }
 
 // ListDetails is a list with what belongs to it.
@@ -61,7 +63,7 @@ func (a *Admin) CreateList(ctx context.Context, n NewList) (ListDetails, []strin
 			"a mail list agent signs what it distributes, and there is no key that may")
 	}
 
-	id, err := a.Store.CreateList(ctx, list.List{Address: address, Description: n.Description, Send: n.Send, Agent: agent})
+	id, err := a.Store.CreateList(ctx, list.List{Address: address, Description: n.Description, Send: n.Send, Agent: agent, AllowExpired: n.AllowExpired})
 	if errors.Is(err, store.ErrExists) {
 		return ListDetails{}, nil, refused("`listmaster list show "+address.String()+"` shows it", "there is already a list %s", address)
 	}

@@ -34,7 +34,7 @@ func (w *world) report(ctx context.Context) error {
 	table := tabwriter.NewWriter(w.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\nmember\tcertificate from\tserial\tkey\tcipher\tverdict")
 	for _, m := range w.cast.members {
-		l, err := w.line(m, w.sealist.Resolver.Explain(ctx, m.address()), deliveries[m.address()])
+		l, err := w.line(m, w.sealist.Resolver.Explain(ctx, m.address(), false, resolver.Allowances{}), deliveries[m.address()])
 		if err != nil {
 			return err
 		}

@@ -91,7 +91,7 @@ func (d *Distributor) renderSealed(ctx context.Context, p *post, batch []store.D
 	for n, i := range indices {
 		addresses[n] = batch[i].Address.String()
 	}
-	for n, r := range d.Resolver.Resolve(ctx, addresses) {
+	for n, r := range d.Resolver.Resolve(ctx, addresses, resolver.Allowances{Expired: p.list.AllowExpired}) {
 		i := indices[n]
 		switch {
 		case r.Err != nil:

@@ -71,7 +71,11 @@ type List struct {
 	State       State     `json:"state"`   // open or closed
 	Created     time.Time `json:"created"` // UTC
 	Agent       Agent     `json:"mail_list_agent,omitempty"`
-	HasKey      bool      `json:"has_key"` // a key pair is installed; read-only: kept with the keys
+
+	// AllowExpired takes a member's certificate that has expired where he has no better one, if the site allows it, too.
+	AllowExpired bool `json:"allow_expired,omitempty"`
+
+	HasKey bool `json:"has_key"` // a key pair is installed; read-only: kept with the keys
 }
 
 // Name returns the local part of the list's address.

@@ -50,7 +50,7 @@ func putCertificate(ctx context.Context, h handle, c Certificate, now int64) (ad
 		return false, err
 	}
 	if n == 1 {
-		return true, bump(ctx, h)
+		return true, bumpCertificates(ctx, h)
 	}
 	_, err = h.exec(ctx, `UPDATE certificate SET chain = ?, message_id = ?, signer = ?, capabilities = coalesce(?, capabilities), seen = ?
 		WHERE address_key = ? AND fingerprint = ? AND source = ? AND seen < ?`,

@@ -8,13 +8,35 @@ import (
 	"github.com/sealist/sealist/listd/list"
 )
 
-// Changes returns the change counter. It grows with every change that a server
-// may have in memory (lists, members, keys, people's certificates), whoever
-// made it; a server that sees it grow drops what it holds.
-func (s *Store) Changes(ctx context.Context) (int64, error) {
-	var n int64
-	err := s.read().row(ctx, `SELECT value FROM meta WHERE name = 'changes'`).Scan(&n)
-	return n, s.wrap("change counter", err)
+// Changes are counters that grow with every change that a server may have in
+// memory, whoever made it; a server that sees one grow drops what it holds.
+type Changes struct {
+	All          int64 // lists, members, keys, people's certificates
+	Certificates int64 // people's certificates, and what directories answered
+}
+
+// Changes returns the change counters.
+func (s *Store) Changes(ctx context.Context) (Changes, error) {
+	rows, err := s.read().query(ctx, `SELECT name, value FROM meta WHERE name IN ('changes', 'certificates')`)
+	var c Changes
+	_, err = collect(rows, err, func(row scanner) (name string, err error) {
+		var n int64
+		if err = row.Scan(&name, &n); name == "certificates" {
+			c.Certificates = n
+		} else {
+			c.All = n
+		}
+		return name, err
+	})
+	return c, s.wrap("change counters", err)
+}
+
+// bumpCertificates moves both counters inside a transaction.
+func bumpCertificates(ctx context.Context, h handle) error {
+	if _, err := h.exec(ctx, `UPDATE meta SET value = value + 1 WHERE name = 'certificates'`); err != nil {
+		return err
+	}
+	return bump(ctx, h)
 }
 
 // AuditEntry says who did what. Entries are added and never changed.

@@ -7,13 +7,13 @@ import (
 	"github.com/sealist/sealist/listd/list"
 )
 
-const listColumns = `id, address, description, send, state, created, mail_list_agent, EXISTS (SELECT 1 FROM list_key WHERE list_key.list = list.id)`
+const listColumns = `id, address, description, send, state, created, mail_list_agent, allow_expired, EXISTS (SELECT 1 FROM list_key WHERE list_key.list = list.id)`
 
 func scanList(row scanner) (list.List, error) {
 	var l list.List
 	var address string
 	var created int64
-	if err := row.Scan(&l.ID, &address, &l.Description, &l.Send, &l.State, &created, &l.Agent, &l.HasKey); err != nil {
+	if err := row.Scan(&l.ID, &address, &l.Description, &l.Send, &l.State, &created, &l.Agent, &l.AllowExpired, &l.HasKey); err != nil {
 		return l, err
 	}
 	l.Created = fromMicros(created)
@@ -38,8 +38,8 @@ func (s *Store) CreateList(ctx context.Context, l list.List) (list.ID, error) {
 		l.Send = list.DefaultSend
 	}
 	err = s.write(ctx, "create list "+l.Address.String(), func(h handle) error {
-		err := h.row(ctx, `INSERT INTO list (address, address_key, description, send, state, created, mail_list_agent) VALUES (?,?,?,?,?,?,?) RETURNING id`,
-			l.Address.String(), l.Address.Key(), l.Description, l.Send, state, s.now(), l.Agent).Scan(&l.ID)
+		err := h.row(ctx, `INSERT INTO list (address, address_key, description, send, state, created, mail_list_agent, allow_expired) VALUES (?,?,?,?,?,?,?,?) RETURNING id`,
+			l.Address.String(), l.Address.Key(), l.Description, l.Send, state, s.now(), l.Agent, boolean(l.AllowExpired)).Scan(&l.ID)
 		if err != nil {
 			return err
 		}
@@ -67,12 +67,12 @@ func (s *Store) Lists(ctx context.Context) ([]list.List, error) {
 	return all, s.wrap("lists", err)
 }
 
-// UpdateList writes Description, Send, State and Agent of the list with l's ID.
+// UpdateList writes Description, Send, State, Agent and AllowExpired of the list with l's ID.
 // ErrNotFound.
 func (s *Store) UpdateList(ctx context.Context, l list.List) error {
 	return s.write(ctx, "update list "+l.Address.String(), func(h handle) error {
-		n, err := h.exec(ctx, `UPDATE list SET description = ?, send = ?, state = ?, mail_list_agent = ? WHERE id = ?`,
-			l.Description, l.Send, l.State, l.Agent, l.ID)
+		n, err := h.exec(ctx, `UPDATE list SET description = ?, send = ?, state = ?, mail_list_agent = ?, allow_expired = ? WHERE id = ?`,
+			l.Description, l.Send, l.State, l.Agent, boolean(l.AllowExpired), l.ID)
 		return changed(ctx, h, n, err)
 	})
 }

@@ -56,6 +56,13 @@ func (c *Checker) Judge(paths *trust.Policy, p Policies) *Judge {
 	return &Judge{paths: paths, checker: c, policies: p}
 }
 
+// Changes returns a number that grows with each CRL and OCSP answer that is taken up.
+func (c *Checker) Changes() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changes
+}
+
 // Prompt is the same Judge without waiting: its verdict is what is known now, and Pending tells when to ask again.
 func (j *Judge) Prompt() *Judge {
 	prompt := *j
