@@ -19,6 +19,7 @@ import (
 	"github.com/sealist/sealist/listd/relay"
 	"github.com/sealist/sealist/listd/smtpd"
 	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/listd/task"
 )
 
 // How Run keeps time.
@@ -28,7 +29,6 @@ const (
 	stopClients  = 5 * time.Second        // that clients in the middle of something get when the server stops
 	drainCopies  = 20 * time.Second       // that copies on their way get
 	keepFinished = 7 * 24 * time.Hour     // that the octets of finished posts stay
-	purgeEvery   = time.Hour              // those that are older are removed
 )
 
 // Run serves until ctx ends and then stops in order: no new mail is taken, the
@@ -41,7 +41,6 @@ func (s *Sealist) Run(ctx context.Context) error {
 	if err := errors.Join(s.Store.ReleaseAllLeases(ctx), s.Store.RetryPostponed(ctx)); err != nil {
 		return fmt.Errorf("taking up what an earlier run left: %w", err)
 	}
-	s.purge(ctx)
 	rl, err := s.relay()
 	if err != nil {
 		return err
@@ -68,11 +67,11 @@ func (s *Sealist) Run(ctx context.Context) error {
 	if err := s.Keyring.Locked(); err != nil {
 		s.log.Error("the keyring is locked: mail to lists that have a key, and signed mail, waits", "reason", err)
 	}
-	return s.serve(ctx, listeners, d, q, rl)
+	return s.serve(ctx, listeners, d, q, rl, s.Tasks(owner))
 }
 
 // serve runs everything until ctx ends or a listener fails.
-func (s *Sealist) serve(ctx context.Context, listeners []listener, d *distribute.Distributor, q *queue.Queue, rl *relay.Relay) error {
+func (s *Sealist) serve(ctx context.Context, listeners []listener, d *distribute.Distributor, q *queue.Queue, rl *relay.Relay, tasks *task.Scheduler) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	inbound, err := s.inbound(d)
@@ -90,7 +89,7 @@ func (s *Sealist) serve(ctx context.Context, listeners []listener, d *distribute
 	working.Go(func() { d.Run(ctx) })
 	working.Go(func() { s.watch(ctx, d, q) })
 	working.Go(func() { s.beat(ctx) })
-	working.Go(func() { s.clean(ctx) })
+	working.Go(func() { tasks.Run(ctx) })
 	queueDone := make(chan error, 1)
 	go func() { queueDone <- q.Run(ctx, drainCopies) }()
 
@@ -247,27 +246,6 @@ func (s *Sealist) beat(ctx context.Context) {
 	}
 	write()
 	tick(ctx, beatEvery, write)
-}
-
-// clean purges from time to time: anybody may send mail that is only kept, as
-// mail to LIST-owner is, and a server may run for a year.
-func (s *Sealist) clean(ctx context.Context) {
-	last := s.o.Clock()
-	tick(ctx, watchEvery, func() {
-		if now := s.o.Clock(); now.Sub(last).Abs() >= purgeEvery {
-			last = now
-			s.purge(ctx)
-		}
-	})
-}
-
-// purge removes the octets of posts that have been finished for long.
-func (s *Sealist) purge(ctx context.Context) {
-	if n, err := s.Store.Purge(ctx, s.o.Clock().Add(-keepFinished)); err != nil && ctx.Err() == nil {
-		s.log.Error("cannot remove finished posts", "err", err)
-	} else if n > 0 {
-		s.log.Info("removed the octets of finished posts", "posts", n)
-	}
 }
 
 // tick calls f at every interval until ctx ends.

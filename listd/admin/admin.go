@@ -19,6 +19,7 @@ import (
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/listd/task"
 	"github.com/sealist/sealist/resolver"
 )
 
@@ -31,6 +32,7 @@ type Parts struct {
 	Directories []Directory    // LDAP directories, in the order of the configuration
 	Trust       resolver.Judge // the site's trust
 	Caching     Caching        // how long directories' answers count
+	Scheduler   *task.Scheduler
 
 	Domains []string         // domains in which lists may be made; empty: any
 	Actor   string           // who acts, for the audit log, as "listmaster (user root)"

@@ -1,0 +1,31 @@
+package listd
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sealist/sealist/listd/task"
+	"github.com/sealist/sealist/resolver"
+)
+
+// Tasks returns the scheduler of everything that is done from time to time, for a process that leases call owner.
+func (s *Sealist) Tasks(owner string) *task.Scheduler {
+	return task.New(s.Store, s.jobs(), task.Options{Owner: owner, Clock: s.o.Clock, Log: s.log.With("room", "task")})
+}
+
+func (s *Sealist) jobs() []task.Job {
+	return []task.Job{
+		{Name: "purge", Every: time.Hour, Run: s.purge},
+		{Name: "resolver_refresh", Every: time.Minute, Run: resolver.NewRefresher(s.Resolver, s.Store).Refresh},
+	}
+}
+
+// purge removes the octets of posts that have been finished for long.
+func (s *Sealist) purge(ctx context.Context) (string, error) {
+	n, err := s.Store.Purge(ctx, s.o.Clock().Add(-keepFinished))
+	if n == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("removed the octets of %d finished posts", n), err
+}
