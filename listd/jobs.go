@@ -17,8 +17,17 @@ func (s *Sealist) Tasks(owner string) *task.Scheduler {
 func (s *Sealist) jobs() []task.Job {
 	return []task.Job{
 		{Name: "purge", Every: time.Hour, Run: s.purge},
+		{Name: "crl_refresh", Every: time.Minute, Run: s.refreshCRLs},
 		{Name: "resolver_refresh", Every: time.Minute, Run: resolver.NewRefresher(s.Resolver, s.Store).Refresh},
 	}
+}
+
+// refreshCRLs fetches what goes out of date, and forgets what nobody has asked about for a month.
+func (s *Sealist) refreshCRLs(ctx context.Context) (string, error) {
+	if _, err := s.Store.PruneCRLs(ctx, s.o.Clock().AddDate(0, -1, 0)); err != nil {
+		return "", err
+	}
+	return s.Revocation.Refresh(ctx)
 }
 
 // purge removes the octets of posts that have been finished for long.

@@ -73,7 +73,7 @@ func Open(ctx context.Context, c *config.Config, o Options) (*Sealist, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Sealist{Config: c, o: o, log: o.Log}
-	for _, step := range []func(context.Context) error{s.openTrust, s.openRevocation, s.openStore, s.openKeyring, s.openSources, s.openResolver} {
+	for _, step := range []func(context.Context) error{s.openTrust, s.openStore, s.openRevocation, s.restoreCRLs, s.openKeyring, s.openSources, s.openResolver} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}

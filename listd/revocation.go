@@ -10,6 +10,7 @@ import (
 
 	"github.com/sealist/sealist/config"
 	"github.com/sealist/sealist/directory/ldap"
+	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/smime/revocation"
 )
 
@@ -20,7 +21,7 @@ func (s *Sealist) openRevocation(context.Context) error {
 	o := revocation.Options{
 		Check: []revocation.Mechanism{}, Proxy: c.Proxy, Directory: crlDirectories{s},
 		AllowSHA1: strings.EqualFold(s.Config.Trust.Algorithms.SHA1Signatures, "allow"),
-		Clock:     s.o.Clock, Log: s.log.With("room", "revocation"),
+		Shelf:     crlShelf{s}, Clock: s.o.Clock, Log: s.log.With("room", "revocation"),
 	}
 	for _, m := range c.Check {
 		o.Check = append(o.Check, revocation.Mechanism(m))
@@ -40,6 +41,18 @@ func policy(c config.RevocationPolicy) revocation.Policy {
 	return revocation.Policy{
 		Unknown: revocation.Unknown(c.Unknown), Grace: time.Duration(c.Grace), NoMechanism: revocation.Unknown(c.NoMechanism),
 	}
+}
+
+// Graces are those of the policies.
+func (s *Sealist) Graces() admin.Graces {
+	of := func(p config.RevocationPolicy) time.Duration {
+		if p.Unknown != string(revocation.Grace) {
+			return -1
+		}
+		return time.Duration(p.Grace)
+	}
+	c := s.Config.Trust.Revocation
+	return admin.Graces{Recipients: of(c.Recipients), Signers: of(c.Signers)}
 }
 
 // crlDirectories answers for CRLs that stand in LDAP directories. A URL without

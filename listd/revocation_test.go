@@ -154,8 +154,8 @@ func TestCRLOfForeignDirectory(t *testing.T) {
 	}
 	w.must(w.sealist.Close())
 	w.open()
-	if v := judge(mapped); v.Reason != trust.RevocationUnknown || v.Revocation != trust.RevocationNoAnswer {
-		t.Errorf("an outage, without a list: %q (%s)", v.Reason, v.Detail)
+	if v := judge(mapped); v.Reason != "" || v.Revocation != trust.RevocationGood {
+		t.Errorf("an outage, after a restart, with a list that is kept: %q (%s)", v.Reason, v.Detail)
 	}
 	w.must(w.sealist.Close())
 }

@@ -220,6 +220,11 @@ func (s *Sealist) watch(ctx context.Context, d *distribute.Distributor, q *queue
 		if n.Certificates != last.Certificates {
 			s.Resolver.Forget()
 		}
+		if n.CRLs != last.CRLs {
+			if err := s.restoreCRLs(ctx); err != nil {
+				s.log.Error("CRLs that another process fetched cannot be taken up", "err", err)
+			}
+		}
 		last = n
 		d.Wake()
 		q.Wake()

@@ -65,6 +65,10 @@ type Certificate struct {
 	Reason      trust.Reason     `json:"reason,omitempty"` // why it is not usable
 	Detail      string           `json:"detail,omitempty"` // why it is not used
 
+	// Revocation is what is known of it, and GraceUntil the end of the time for which it is used although nobody answers.
+	Revocation trust.RevocationState `json:"revocation,omitempty"`
+	GraceUntil time.Time             `json:"grace_until,omitzero"`
+
 	keyType cms.KeyType
 	late    bool // usable but for its dates
 }
@@ -178,7 +182,7 @@ func (r *Resolver) explain(ctx context.Context, address, source string, a direct
 	}
 	for _, u := range found.usable {
 		c := show(u.certificate, u.Origin)
-		c.keyType = u.KeyType
+		c.keyType, c.Revocation, c.GraceUntil = u.KeyType, u.revocation, u.grace
 		c.Usable, c.Detail = true, passed[u.Fingerprint]
 		switch {
 		case behind:

@@ -30,6 +30,7 @@ type judged struct {
 	certificate *x509.Certificate
 	revocation  trust.RevocationState
 	until       time.Time
+	grace       time.Time
 }
 
 func usables(all []judged) []Usable {
@@ -106,7 +107,7 @@ func (r *Resolver) judgeOne(address string, c directory.Candidate, helpers []*x5
 	}
 	u := Usable{Fingerprint: trust.Fingerprint(cert), Origin: c.Origin, Recipient: recipient, KeyType: recipient.KeyType(),
 		NotBefore: cert.NotBefore, NotAfter: cert.NotAfter}
-	j := judged{Usable: u, certificate: cert, revocation: v.Revocation, until: v.Until}
+	j := judged{Usable: u, certificate: cert, revocation: v.Revocation, until: v.Until, grace: v.GraceUntil}
 	if v.Pending != nil {
 		j.until = time.Time{} // it may become another one at any moment
 	}

@@ -70,7 +70,8 @@ func printExplanation(out io.Writer, e admin.Explanation) error {
 			for _, p := range [][2]string{
 				{"key", cert.Key}, {"fingerprint", cert.Fingerprint}, {"subject", cert.Subject}, {"issuer", cert.Issuer},
 				{"serial", cert.Serial}, {"addresses", strings.Join(cert.Addresses, ", ")},
-				{"valid", period(date(cert.NotBefore), date(cert.NotAfter))}, {"found in", cert.Origin.String()},
+				{"valid", period(date(cert.NotBefore), date(cert.NotAfter))},
+				{"revocation", grace(cert)}, {"found in", cert.Origin.String()},
 			} {
 				if p[1] != "" {
 					fmt.Fprintf(out, "    %-12s %s\n", p[0], admin.Printable(p[1]))
@@ -79,6 +80,14 @@ func printExplanation(out io.Writer, e admin.Explanation) error {
 		}
 	}
 	return nil
+}
+
+// grace tells what is known about a certificate's revocation, and how long it is used all the same.
+func grace(cert resolver.Certificate) string {
+	if cert.GraceUntil.IsZero() {
+		return string(cert.Revocation)
+	}
+	return fmt.Sprintf("%s; used until %s, when the grace ends", cert.Revocation, moment(cert.GraceUntil))
 }
 
 func period(from, to string) string {

@@ -32,6 +32,8 @@ type Parts struct {
 	Directories []Directory    // LDAP directories, in the order of the configuration
 	Trust       resolver.Judge // the site's trust
 	Caching     Caching        // how long directories' answers count
+	Graces      Graces
+	Fetcher     Fetcher
 	Scheduler   *task.Scheduler
 
 	Domains []string         // domains in which lists may be made; empty: any

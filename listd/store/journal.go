@@ -13,17 +13,22 @@ import (
 type Changes struct {
 	All          int64 // lists, members, keys, people's certificates
 	Certificates int64 // people's certificates, and what directories answered
+	CRLs         int64
 }
 
 // Changes returns the change counters.
 func (s *Store) Changes(ctx context.Context) (Changes, error) {
-	rows, err := s.read().query(ctx, `SELECT name, value FROM meta WHERE name IN ('changes', 'certificates')`)
+	rows, err := s.read().query(ctx, `SELECT name, value FROM meta WHERE name IN ('changes', 'certificates', 'crls')`)
 	var c Changes
 	_, err = collect(rows, err, func(row scanner) (name string, err error) {
 		var n int64
-		if err = row.Scan(&name, &n); name == "certificates" {
+		err = row.Scan(&name, &n)
+		switch name {
+		case "certificates":
 			c.Certificates = n
-		} else {
+		case "crls":
+			c.CRLs = n
+		default:
 			c.All = n
 		}
 		return name, err

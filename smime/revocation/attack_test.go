@@ -202,8 +202,8 @@ func TestDelta(t *testing.T) {
 	w.put("/ca.crl", list(7, 100*hour, freshest(site+"/delta.crl"), w.alice.Certificate))
 	w.ask("a delta of a newer base", carol, trust.Revoked, trust.RevocationRevoked)
 	w.ask("it has the base fetched anew", w.alice.Certificate, trust.Revoked, trust.RevocationRevoked)
-	if w.count("/ca.crl") != n+1 {
-		t.Errorf("the base was fetched %d times", w.count("/ca.crl")-n)
+	if w.count("/ca.crl") <= n {
+		t.Error("the base was not fetched")
 	}
 	w.ask("the newer base has bob no more", bob, "", trust.RevocationGood)
 	alone := newWorld(t, strict, nil)

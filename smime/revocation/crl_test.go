@@ -307,19 +307,26 @@ func TestForbiddenPlaces(t *testing.T) {
 	w.ask("a longer name", cert.Certificate, trust.RevocationUnknown, trust.RevocationNoAnswer)
 }
 
-// TestLongList: 100,000 entries, read once.
-func TestLongList(t *testing.T) {
-	w := newWorld(t, strict, nil)
-	list := &x509.RevocationList{Number: big.NewInt(7), ThisUpdate: w.clock.now(), NextUpdate: w.clock.now().Add(hour)}
-	for i := range 100_000 {
+// longList has entries with serial numbers from 1<<62 on.
+func longList(t testing.TB, ca *smimetest.CA, entries int) []byte {
+	now := time.Now()
+	list := &x509.RevocationList{Number: big.NewInt(7), ThisUpdate: now.Add(-time.Minute), NextUpdate: now.Add(hour)}
+	for i := range entries {
 		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries,
-			x509.RevocationListEntry{SerialNumber: new(big.Int).Add(big.NewInt(1<<62), big.NewInt(int64(i))), RevocationTime: w.clock.now(), ReasonCode: 1})
+			x509.RevocationListEntry{SerialNumber: new(big.Int).Add(big.NewInt(1<<62), big.NewInt(int64(i))), RevocationTime: now, ReasonCode: 1})
 	}
-	gone := w.ca.Issue("bob@corp.example", smimetest.CRLURL(site+"/ca.crl"), smimetest.Serial(1<<62+99_999))
-	der, err := x509.CreateRevocationList(rand.Reader, list, w.ca.Certificate, w.ca.Key)
+	der, err := x509.CreateRevocationList(rand.Reader, list, ca.Certificate, ca.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return der
+}
+
+// TestLongList: 100,000 entries, read once.
+func TestLongList(t *testing.T) {
+	w := newWorld(t, strict, nil)
+	gone := w.ca.Issue("bob@corp.example", smimetest.CRLURL(site+"/ca.crl"), smimetest.Serial(1<<62+99_999))
+	der := longList(t, w.ca, 100_000)
 	w.put("/ca.crl", der)
 	begin := time.Now()
 	w.ask("the last entry", gone.Certificate, trust.Revoked, trust.RevocationRevoked)

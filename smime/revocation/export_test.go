@@ -26,3 +26,6 @@ func (c *Checker) Held() int64 {
 
 // PermittedName is what a proxy may be asked for.
 var PermittedName = permittedName
+
+// Settle returns when what counts has been given to the shelf.
+func (c *Checker) Settle() { c.shelving.Wait() }

@@ -51,7 +51,7 @@ func size(l *list) int64 {
 			n += 2*crl.Size() + 64*crl.Entries()
 		}
 	}
-	return int64(n)
+	return int64(n + len(l.octets))
 }
 
 // fetchList begins to fetch, for the certificate in question. The caller holds the lock.
@@ -61,10 +61,12 @@ func (a asking) fetchList(l *list, at place, issuer *x509.Certificate) {
 		l.first = a.now
 	}
 	l.asked = a.now
+	l.by, l.name = a, issuer.Subject.String()
+	l.by.signer, l.by.besides = issuer, nil
 	l.job = c.fetching(func(ctx context.Context) {
-		crl, err := c.download(ctx, at.url)
+		crl, octets, err := c.download(ctx, at.url)
 		a.now = c.o.Clock()
-		if c.arrived(l, at, crl, err, a.now) {
+		if c.arrived(l, at, crl, octets, err, a.now) {
 			a.adopt(at, issuer)
 		}
 		c.mu.Lock()
@@ -74,16 +76,20 @@ func (a asking) fetchList(l *list, at place, issuer *x509.Certificate) {
 }
 
 // arrived notes how a fetch went, and says whether there is something new.
-func (c *Checker) arrived(l *list, at place, crl *trust.CRL, err error, now time.Time) bool {
+func (c *Checker) arrived(l *list, at place, crl *trust.CRL, octets []byte, err error, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
 		l.failed(now, err)
 		c.o.Log.Warn("a CRL cannot be fetched", "url", at.url, "failures", l.fails, "next_attempt", l.next, "err", err)
+		c.shelve(at, l, nil, time.Time{})
 		return false
 	}
+	if c.o.Shelf == nil {
+		octets = nil
+	}
 	c.held -= size(l)
-	l.offered, l.err = crl, nil
+	l.offered, l.octets, l.err = crl, octets, nil
 	c.held += size(l)
 	for c.held > c.o.MaxHeld && len(c.lists) > 1 && c.forgetList() {
 	}
@@ -91,12 +97,11 @@ func (c *Checker) arrived(l *list, at place, crl *trust.CRL, err error, now time
 }
 
 // download fetches and reads one CRL. Of several in a directory's attribute the newest that can be read counts.
-func (c *Checker) download(ctx context.Context, from string) (*trust.CRL, error) {
+func (c *Checker) download(ctx context.Context, from string) (newest *trust.CRL, der []byte, err error) {
 	values, err := c.fetch(ctx, from)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var newest *trust.CRL
 	for _, octets := range values {
 		if block, _ := pem.Decode(octets); block != nil && strings.HasSuffix(block.Type, "CRL") {
 			octets = block.Bytes // QUIRK: RFC 5280 section 4.2.1.13 wants DER; some CAs publish PEM
@@ -106,16 +111,16 @@ func (c *Checker) download(ctx context.Context, from string) (*trust.CRL, error)
 		case failed != nil:
 			err = failed
 		case newest == nil || newest.ThisUpdate.Before(crl.ThisUpdate):
-			newest = crl
+			newest, der = crl, octets
 		}
 	}
 	if newest != nil {
-		return newest, nil
+		return newest, der, nil
 	}
 	if err == nil {
 		err = errors.New("there is no CRL")
 	}
-	return nil, err
+	return nil, nil, err
 }
 
 // fetch gets what a URL names, from where the administrator says.

@@ -150,6 +150,9 @@ func (j *Judge) apply(v trust.Verdict, use trust.Use, found []finding) trust.Ver
 		if r, d := p.judge(f, now); r == trust.Revoked || reason == "" {
 			reason, detail = cmp.Or(r, reason), cmp.Or(d, detail)
 		}
+		if end, runs := p.graceOf(f); runs && (v.GraceUntil.IsZero() || end.Before(v.GraceUntil)) {
+			v.GraceUntil = end
+		}
 	}
 	worst := trust.WorstRevocation(statuses)
 	v.Revocation = worst.State
@@ -163,6 +166,15 @@ func (j *Judge) apply(v trust.Verdict, use trust.Use, found []finding) trust.Ver
 		v.Until = worst.Until
 	}
 	return v
+}
+
+// graceOf is the end of the grace that a finding has, if it is one of those that have.
+func (p Policy) graceOf(f finding) (end time.Time, runs bool) {
+	switch f.State {
+	case trust.RevocationGood, trust.RevocationRevoked, trust.RevocationNoMechanism:
+		return end, false
+	}
+	return f.since.Add(p.Grace), p.Unknown == Grace && !f.since.IsZero()
 }
 
 // judge says what follows from the state of one certificate.
@@ -181,7 +193,7 @@ func (p Policy) judge(f finding, now time.Time) (trust.Reason, string) {
 	switch {
 	case p.Unknown == Allow:
 		return "", ""
-	case p.Unknown == Grace && !f.since.IsZero() && !now.After(f.since.Add(p.Grace)):
+	case p.Unknown == Grace && !f.since.IsZero() && !now.After(f.since.Add(p.Grace)): // graceOf
 		return "", ""
 	case p.Unknown == Grace:
 		return trust.RevocationUnknown, fmt.Sprintf("%s; the grace period ended on %s", f.Detail, f.since.Add(p.Grace).UTC().Format("2006-01-02 15:04 UTC"))

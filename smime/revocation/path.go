@@ -42,6 +42,7 @@ type asking struct {
 	besides []*trust.CRL // that came beside the certificate
 	now     time.Time
 	depth   int
+	signer  *x509.Certificate // in list.by: the issuer asked about
 }
 
 // issuer is the issuer of the certificate in question below this anchor: who may sign for it hangs on both.
@@ -130,6 +131,9 @@ type list struct {
 	attempts
 	current *trust.CRL // signed by the issuer, or by who may
 	offered *trust.CRL // fetched last; whose it is is not known yet
+	octets  []byte     // of offered, to be kept when it counts
+	by      asking     // who asked last, to look at what comes without being asked
+	name    string     // of the issuer, for people
 }
 
 // crl asks the places in their order until what is at hand answers.
@@ -304,25 +308,34 @@ func (a asking) adopt(at place, issuer *x509.Certificate) {
 		return // somebody else was faster
 	}
 	if err == nil {
+		octets := l.octets
+		if current != nil && offered.SameAs(current) {
+			octets = nil // it is kept already, and says nothing new
+		} else {
+			c.changes++
+		}
 		c.held -= size(l)
-		c.changes++
-		l.current, l.offered = offered, nil
+		l.current, l.offered, l.octets = offered, nil, nil
 		c.held += size(l)
 		until := offered.NextUpdate
 		if until.IsZero() {
 			until = a.now.Add(c.o.Refresh)
 		}
 		l.succeeded(a.now, until, c.o.Refresh)
+		if !l.asked.IsZero() {
+			c.shelve(at, l, octets, a.now)
+		}
 		return
 	}
-	if l.err == nil {
+	if l.err == nil && !l.asked.IsZero() { // what was restored and does not count keeps nobody from asking
 		l.failed(a.now, err)
 		c.o.Log.Warn("a CRL does not count", "url", at.url, "err", err)
+		c.shelve(at, l, nil, time.Time{})
 	}
 	if !unsigned || l.fails > 0 && current != nil {
 		// Another signer may turn up beside the next certificate; where there is a list that counts nobody waits for him.
 		c.held -= size(l)
-		l.offered = nil
+		l.offered, l.octets = nil, nil
 		c.held += size(l)
 	}
 }

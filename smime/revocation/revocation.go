@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"sync"
@@ -52,6 +53,7 @@ type Options struct {
 	URLMap    []Mapping   // the first that fits
 	Proxy     string      // URL of an HTTP proxy; empty: none, whatever the environment says
 	Directory Directory   // nil: ldap URLs cannot be asked
+	Shelf     Shelf       // nil: CRLs are kept in memory only; OCSP answers always are
 	AllowSHA1 bool        // answers signed with SHA-1 count
 
 	Timeout   time.Duration // of one fetch, and of one Judge that waits. 0: 10 s
@@ -95,6 +97,8 @@ type Checker struct {
 	held    int64
 	known   map[[sha256.Size]byte]good
 	changes uint64 // counts what was taken up: what was known before it counts no more
+
+	shelving sync.WaitGroup
 }
 
 // place is where the CRLs of one issuer are: its name and key, the anchor above it, and the URL. Two issuers that name one URL do not share
@@ -171,6 +175,7 @@ func setDefaults(o *Options) {
 // Close ends what is being fetched.
 func (c *Checker) Close() error {
 	c.cancel()
+	c.shelving.Wait()
 	return nil
 }
 
@@ -219,9 +224,10 @@ func (a *attempts) failed(now time.Time, err error) {
 // succeeded notes that an answer holds until a moment. The caller holds the lock.
 func (a *attempts) succeeded(now, until time.Time, refresh time.Duration) {
 	a.err, a.fails = nil, 0
-	a.next = now.Add(refresh)
-	if until.Before(a.next) {
-		a.next = until
+	// Not all at the same moment, and before it goes out of date.
+	a.next = now.Add(time.Duration(float64(refresh) * (0.75 + 0.25*rand.Float64())))
+	if early := now.Add(time.Duration(float64(until.Sub(now)) * (0.75 + 0.15*rand.Float64()))); early.Before(a.next) {
+		a.next = early
 	}
 	if least := now.Add(retryFirst); a.next.Before(least) {
 		a.next = least

@@ -54,6 +54,9 @@ func (c *CRL) IssuedInNameOf(cert *x509.Certificate) bool {
 // Delta tells whether the list says only what has changed since another one.
 func (c *CRL) Delta() bool { return c.Base != nil }
 
+// SameAs tells whether two lists are the same octets but for how they are signed.
+func (c *CRL) SameAs(other *CRL) bool { return bytes.Equal(c.tbs, other.tbs) }
+
 // WantsNewerThan tells whether c is a delta CRL of base's series that builds on a newer list than base: that one is to be
 // fetched.
 func (c *CRL) WantsNewerThan(base *CRL) bool {

@@ -86,6 +86,11 @@ func NewPolicy(o PolicyOptions) *Policy {
 	return p
 }
 
+// Configured returns the trust anchors, and the intermediates that help to build paths. Do not write to them.
+func (p *Policy) Configured() (anchors, intermediates []*x509.Certificate) {
+	return p.anchors, p.intermediates
+}
+
 func (p *Policy) addAnchor(cert *x509.Certificate) *scope {
 	s := p.scopes[string(cert.Raw)]
 	if s == nil {

@@ -39,6 +39,9 @@ type Verdict struct {
 	Until time.Time
 	// Revocation is the worst state on the Path, for a Judge that asks; a Policy by itself does not, and it is empty.
 	Revocation RevocationState
+	// GraceUntil is the end of the grace in which the certificate is used although nobody answers whether it has been
+	// revoked. Zero: none runs.
+	GraceUntil time.Time
 	// Pending is closed when it is worth asking again, because an answer about revocation is on its way that may change
 	// the verdict. Nil: there is none.
 	Pending <-chan struct{}
