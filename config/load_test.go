@@ -283,7 +283,6 @@ func TestKeysWithoutEffect(t *testing.T) {
 	for text, key := range map[string]string{
 		"web: { listen: \"127.0.0.1:8443\", base_url: \"https://x.example\" }":   "web",
 		"metrics: { listen: \"127.0.0.1:9090\" }":                                "metrics",
-		"listmasters: [postmaster@example.org]":                                  "listmasters",
 		"harvest: { expire: 30d }":                                               "harvest.expire",
 		"relay: { hops: [{ address: \"127.0.0.1:25\", weight: 3, tls: none }] }": "relay.hops",
 	} {

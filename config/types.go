@@ -21,9 +21,10 @@ type Config struct {
 	// create` refuses a list of any other domain. Empty: any domain.
 	Domains []string `mapstructure:"domains"`
 
-	// Addresses of the people who run this server. They hear of what needs
-	// them.
-	Listmasters []string `mapstructure:"listmasters" effect:"none"`
+	// Addresses of the people who run this server. Once a day, if there is
+	// something to say, they hear of what needs them: CRLs that cannot be had,
+	// tasks that fail.
+	Listmasters []string `mapstructure:"listmasters"`
 
 	// How mail comes in.
 	SMTP SMTP `mapstructure:"smtp"`

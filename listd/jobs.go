@@ -17,6 +17,7 @@ func (s *Sealist) Tasks(owner string) *task.Scheduler {
 func (s *Sealist) jobs() []task.Job {
 	return []task.Job{
 		{Name: "purge", Every: time.Hour, Run: s.purge},
+		{Name: "listmaster_report", Every: 24 * time.Hour, Run: s.report},
 		{Name: "crl_refresh", Every: time.Minute, Run: s.refreshCRLs},
 		{Name: "resolver_refresh", Every: time.Minute, Run: resolver.NewRefresher(s.Resolver, s.Store).Refresh},
 	}

@@ -164,14 +164,20 @@ func (d *Distributor) renderNotice(ctx context.Context, del store.Delivery) queu
 	if del.Notice == nil {
 		return queue.Cancelled{Reason: "a notice without content"}
 	}
-	l, err := d.Store.ListByID(ctx, del.List)
-	if errors.Is(err, store.ErrNotFound) {
-		return queue.Cancelled{Reason: "the list is gone"}
+	var l list.List // of none
+	domain := del.Address.Domain()
+	if del.List != 0 {
+		var err error
+		l, err = d.Store.ListByID(ctx, del.List)
+		if errors.Is(err, store.ErrNotFound) {
+			return queue.Cancelled{Reason: "the list is gone"}
+		}
+		if err != nil {
+			return queue.Delayed{Reason: err.Error()}
+		}
+		domain = l.Address.Domain()
 	}
-	if err != nil {
-		return queue.Delayed{Reason: err.Error()}
-	}
-	octets, err := d.Notices.Render(l, *del.Notice, fmt.Sprintf("<notice-%d-%d@%s>", del.ID, del.Created.UnixMicro(), l.Address.Domain()), del.Created)
+	octets, err := d.Notices.Render(l, *del.Notice, fmt.Sprintf("<notice-%d-%d@%s>", del.ID, del.Created.UnixMicro(), domain), del.Created)
 	if err != nil {
 		return queue.Delayed{Reason: "rendering: " + err.Error()}
 	}

@@ -28,6 +28,7 @@ const (
 	NotAccepted      = "not_accepted"      // to a sender: the same words for all that can go wrong with an encrypted post
 	Refused          = "refused"           // to a sender: the scenario refused a post that arrived in clear, or whose author is known
 	CertificateAdded = "certificate_added" // to a person: a new certificate will be used for him
+	ListmasterReport = "listmaster_report" // to the listmasters: what needs them; of no list
 )
 
 // answers are the notices that answer a message; RFC 3834 section 5 wants them
@@ -39,6 +40,9 @@ var files embed.FS
 
 // maxParam bounds each string that goes into a template, in octets.
 const maxParam = 1000
+
+// maxLines bounds what one notice lists.
+const maxLines = 50
 
 // Notices renders notices. It is safe for concurrent use.
 type Notices struct {
@@ -76,7 +80,11 @@ func (n *Notices) Render(l list.List, nt store.Notice, messageID string, date ti
 		auto = "auto-replied"
 	}
 	var b entity.Builder
-	b.AddAddresses("From", mail.Address{Address: l.Owner().String()})
+	from := nt.To // what is no list's comes from the listmaster himself
+	if !l.Address.IsZero() {
+		from = l.Owner()
+	}
+	b.AddAddresses("From", mail.Address{Address: from.String()})
 	b.AddAddresses("To", mail.Address{Address: nt.To.String()})
 	b.AddText("Subject", subject)
 	b.Add("Date", date.UTC().Format(time.RFC1123Z))
@@ -98,7 +106,15 @@ func (n *Notices) Render(l list.List, nt store.Notice, messageID string, date ti
 
 // text executes the template.
 func (n *Notices) text(l list.List, nt store.Notice) (string, error) {
-	data := map[string]string{"list": l.Address.String(), "owner": l.Owner().String(), "to": nt.To.String()}
+	data := map[string]any{"to": nt.To.String()}
+	if !l.Address.IsZero() {
+		data["list"], data["owner"] = l.Address.String(), l.Owner().String()
+	}
+	var lines []string
+	for _, line := range nt.Lines[:min(len(nt.Lines), maxLines)] {
+		lines = append(lines, clean(line))
+	}
+	data["lines"] = lines
 	for k, v := range nt.Params {
 		data[k] = clean(v)
 	}

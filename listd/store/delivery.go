@@ -75,6 +75,7 @@ type Notice struct {
 	List     list.ID           `json:"-"` // 0: no list's
 	To       list.Address      `json:"-"`
 	Params   map[string]string `json:"params,omitempty"` // what the template says; never content of a message (invariant 1)
+	Lines    []string          `json:"lines,omitempty"`  // what it lists, likewise
 	Key      string            `json:"-"`                // throttle; "": always queued
 	Every    time.Duration     `json:"-"`                // no more than Limit notices with the same Key are queued within this time
 	Limit    int               `json:"-"`                // 0: 1
