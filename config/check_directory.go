@@ -21,7 +21,7 @@ func (k *checker) directoryNames(directories []Directory) {
 		switch {
 		case d.Name == "":
 			k.mistake(section, "has no name", "give it one, as name: corp")
-		case d.Name == SourceHarvest || d.Name == SourceFiles:
+		case slices.Contains([]string{SourceHarvest, SourceFiles, "pinned", "domain"}, d.Name):
 			k.mistake(key, fmt.Sprintf("%q is the name of another source of certificates", d.Name), "give the directory a name of its own")
 		case !sourceName.MatchString(d.Name):
 			k.mistake(key, fmt.Sprintf("%q is no name", d.Name), "use small letters, digits, dots and hyphens")

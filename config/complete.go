@@ -13,6 +13,9 @@ const (
 	SourceFiles   = "files"
 )
 
+// SelectPinned is the value of resolver.select with which only pinned certificates are used.
+const SelectPinned = "pinned"
+
 // directoryDefaults is what a directory has that says nothing else.
 func directoryDefaults() Directory {
 	return Directory{Preset: "custom", AddressMatch: "certificate", Timeout: Duration(10 * time.Second)}
@@ -80,10 +83,7 @@ func (c *Config) defaultOrder() []string {
 			order = append(order, d.Name)
 		}
 	}
-	if c.Harvest.Enabled {
-		order = append(order, SourceHarvest)
-	}
-	return append(order, SourceFiles)
+	return append(order, SourceHarvest, SourceFiles)
 }
 
 // under makes a path absolute; an empty one stays empty.

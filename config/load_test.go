@@ -128,7 +128,7 @@ harvest: { enabled: false }
 		{c.Directories[1].Preset, "custom"},
 		{c.Directories[1].Attributes, []string{"mySMIME"}},
 		{c.Directories[1].Timeout.Std(), 10 * time.Second},
-		{c.Resolver.Order, []string{"corp", "local", "files"}},
+		{c.Resolver.Order, []string{"corp", "local", "harvest", "files"}},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			t.Errorf("got %v, want %v", pair[0], pair[1])
@@ -283,7 +283,6 @@ func TestKeysWithoutEffect(t *testing.T) {
 	for text, key := range map[string]string{
 		"web: { listen: \"127.0.0.1:8443\", base_url: \"https://x.example\" }":   "web",
 		"metrics: { listen: \"127.0.0.1:9090\" }":                                "metrics",
-		"harvest: { expire: 30d }":                                               "harvest.expire",
 		"relay: { hops: [{ address: \"127.0.0.1:25\", weight: 3, tls: none }] }": "relay.hops",
 	} {
 		_, warnings := load(t, text+"\n")

@@ -43,7 +43,7 @@ func TestReferenceTellsEveryKeysMeaning(t *testing.T) {
 		"- `directories[].timeout`: duration; 100ms to 5m; default `10s`",
 		"- `trust.max_signing_age`: duration; at least 1h; default `7d`; `SEALIST_TRUST_MAX_SIGNING_AGE`",
 		"## metrics",
-		"- `harvest.expire`: duration; default `400d`; `SEALIST_HARVEST_EXPIRE`; **has no effect in this version**",
+		"- `harvest.expire`: duration; at least 1d; default `400d`; `SEALIST_HARVEST_EXPIRE`",
 	} {
 		if !strings.Contains(config.Reference(), want) {
 			t.Errorf("missing: %s", want)

@@ -338,11 +338,13 @@ type Directory struct {
 
 // Harvest is about certificates learnt from signed mail.
 type Harvest struct {
-	// Whether certificates are learnt from the signed mail lists receive.
+	// Whether certificates are learnt from the signed mail lists receive, and
+	// those learnt are used. What `listmaster cert import` took is used in any
+	// case.
 	Enabled bool `mapstructure:"enabled"`
 
 	// How long one is kept after it was last seen.
-	Expire Duration `mapstructure:"expire" effect:"none"`
+	Expire Duration `mapstructure:"expire" min:"1d"`
 }
 
 // Files is the folder of PEM files named as Sympa names them.
@@ -355,14 +357,16 @@ type Files struct {
 // Resolver says how the sources of certificates work together.
 type Resolver struct {
 	// The sources in the order in which they are asked: names of directories,
-	// `harvest`, `files`. Empty: the directories as they stand, then harvest,
-	// then files.
+	// `harvest` (what was learnt from mail, and what was imported), `files`.
+	// Empty: the directories as they stand, then harvest, then files.
 	Order []string `mapstructure:"order"`
 
 	// Which of a person's usable certificates a copy is encrypted to: `all` of
 	// one kind of key, RSA before EC, so that each of his devices opens it;
-	// `prefer-ec`, EC before RSA; or `newest`.
-	Select string `mapstructure:"select" values:"all|newest|prefer-ec"`
+	// `prefer-ec`, EC before RSA; `newest`; or `pinned`, only those that
+	// `listmaster cert pin` tied to the address. Pinned certificates come
+	// before every source in any case.
+	Select string `mapstructure:"select" values:"all|newest|prefer-ec|pinned"`
 
 	// Certificates of one person a copy is encrypted to at most, the newest
 	// first.

@@ -55,6 +55,7 @@ type Candidate struct {
 	Origin       Origin
 	Capabilities []byte // DER of SMIMECapabilities from a signature that verified; nil: none known
 	Pinned       bool   // a listmaster tied it to this address: it need not name one
+	ForDomain    bool   // a listmaster gave it to the address's whole domain, as that of a gateway: it may name others
 }
 
 // Unreadable is something found for an address that the source itself could not take for a certificate to encrypt to.

@@ -12,6 +12,9 @@ type Kept struct {
 	Signer       string    // harvest: fingerprint of the certificate that vouched for it
 	Capabilities []byte    // DER of SMIMECapabilities from a signature that verified; nil: none known
 	Seen         time.Time // when that mail was received
+
+	// CapabilitiesAt is when the mail with the Capabilities was signed, by its signing time if it has one.
+	CapabilitiesAt time.Time
 }
 
 // KeptAnswer is an answer that a cache keeps, with the moment from which it is worth asking the source again.

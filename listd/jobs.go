@@ -17,10 +17,23 @@ func (s *Sealist) Tasks(owner string) *task.Scheduler {
 func (s *Sealist) jobs() []task.Job {
 	return []task.Job{
 		{Name: "purge", Every: time.Hour, Run: s.purge},
+		{Name: "harvest_expire", Every: time.Hour, Run: s.expireHarvest},
 		{Name: "listmaster_report", Every: 24 * time.Hour, Run: s.report},
 		{Name: "crl_refresh", Every: time.Minute, Run: s.refreshCRLs},
 		{Name: "resolver_refresh", Every: time.Minute, Run: resolver.NewRefresher(s.Resolver, s.Store).Refresh},
 	}
+}
+
+// maxStrangers is how many harvested certificates are kept of people who are members of no list.
+const maxStrangers = 10_000
+
+// expireHarvest forgets harvested certificates that were not seen for long, and those of too many strangers.
+func (s *Sealist) expireHarvest(ctx context.Context) (string, error) {
+	n, err := s.Store.ExpireHarvest(ctx, s.o.Clock().Add(-time.Duration(s.Config.Harvest.Expire)), maxStrangers)
+	if n == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("forgot %d harvested certificates", n), err
 }
 
 // refreshCRLs fetches what goes out of date, and forgets what nobody has asked about for a month.

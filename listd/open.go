@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/config"
+	"github.com/sealist/sealist/directory"
 	"github.com/sealist/sealist/directory/files"
 	"github.com/sealist/sealist/directory/harvest"
 	"github.com/sealist/sealist/directory/ldap"
@@ -57,8 +58,9 @@ type Sealist struct {
 	Files       *files.Files
 	Resolver    *resolver.Resolver
 
-	o   Options
-	log *slog.Logger
+	o      Options
+	log    *slog.Logger
+	blocks *blocks
 }
 
 // Open reads the files that the configuration names, opens the database, and
@@ -192,9 +194,12 @@ func (s *Sealist) directory(c config.Directory) (*ldap.Directory, error) {
 
 // openResolver puts the sources in order.
 func (s *Sealist) openResolver(context.Context) error {
-	choice, err := resolver.ParseSelect(s.Config.Resolver.Select)
-	if err != nil {
-		return fmt.Errorf("resolver.select: %w", err)
+	choice := resolver.All // of the pinned ones, where nothing else is used
+	if name := s.Config.Resolver.Select; name != config.SelectPinned {
+		var err error
+		if choice, err = resolver.ParseSelect(name); err != nil {
+			return fmt.Errorf("resolver.select: %w", err)
+		}
 	}
 	sources, err := s.sources()
 	if err != nil {
@@ -221,24 +226,31 @@ func (s *Sealist) cached(d *ldap.Directory) *resolver.Cached {
 }
 
 func (s *Sealist) sources() ([]resolver.Source, error) {
-	known := map[string]resolver.Source{sourceFiles: s.Files}
-	if s.Config.Harvest.Enabled {
-		known[sourceHarvest] = s.Harvest
+	assigned := func(kind store.MarkKind) func(context.Context, []string) ([]directory.Kept, error) {
+		return func(ctx context.Context, keys []string) ([]directory.Kept, error) {
+			return s.Store.Assigned(ctx, kind, keys)
+		}
+	}
+	pinned, domain := harvest.NewPinned(assigned(store.MarkPin)), harvest.NewDomain(assigned(store.MarkDomain))
+	if s.Config.Resolver.Select == config.SelectPinned {
+		return []resolver.Source{pinned}, nil
+	}
+	known := map[string]resolver.Source{sourceFiles: s.Files, sourceHarvest: s.Harvest}
+	if !s.Config.Harvest.Enabled {
+		known[sourceHarvest] = s.Harvest.Imported()
 	}
 	for _, d := range s.Directories {
 		known[d.Name()] = s.cached(d)
 	}
-	var sources []resolver.Source
+	sources := []resolver.Source{pinned}
 	for _, name := range s.Config.Resolver.Order {
 		source, ok := known[name]
-		switch {
-		case ok:
-			sources = append(sources, source)
-		case name != sourceHarvest: // harvesting is switched off: nothing to ask
+		if !ok {
 			return nil, fmt.Errorf("there is no source %q", name)
 		}
+		sources = append(sources, source)
 	}
-	return sources, nil
+	return append(sources, domain), nil
 }
 
 // reading says which old algorithms are still read in mail.

@@ -16,7 +16,7 @@ import (
 
 // openRevocation makes the room that finds out what has been revoked, and the
 // judge whose word counts from here on.
-func (s *Sealist) openRevocation(context.Context) error {
+func (s *Sealist) openRevocation(ctx context.Context) error {
 	c := s.Config.Trust.Revocation
 	o := revocation.Options{
 		Check: []revocation.Mechanism{}, Proxy: c.Proxy, Directory: crlDirectories{s},
@@ -33,7 +33,11 @@ func (s *Sealist) openRevocation(context.Context) error {
 	if s.Revocation, err = revocation.New(o); err != nil {
 		return fmt.Errorf("trust.revocation: %w", err)
 	}
-	s.Judge = s.Revocation.Judge(s.Trust, revocation.Policies{Signers: policy(c.Signers), Recipients: policy(c.Recipients)})
+	s.blocks = &blocks{store: s.Store}
+	if err := s.blocks.load(ctx); err != nil {
+		return err
+	}
+	s.Judge = s.Revocation.Judge(s.Trust, revocation.Policies{Signers: policy(c.Signers), Recipients: policy(c.Recipients)}).Except(s.blocks.except)
 	return nil
 }
 

@@ -218,6 +218,10 @@ func (s *Sealist) watch(ctx context.Context, d *distribute.Distributor, q *queue
 			return
 		}
 		if n.Certificates != last.Certificates {
+			if err := s.blocks.load(ctx); err != nil {
+				s.log.Error("blocked certificates", "err", err)
+				return // and try again at the next tick
+			}
 			s.Resolver.Forget()
 		}
 		if n.CRLs != last.CRLs {

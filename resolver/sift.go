@@ -119,6 +119,8 @@ func (r *Resolver) judgeOne(address string, c directory.Candidate, helpers []*x5
 func belongs(cert *x509.Certificate, address string, c directory.Candidate) (trust.Reason, string) {
 	named := trust.Addresses(cert)
 	switch {
+	case c.ForDomain:
+		return "", ""
 	case len(named) == 0 && (c.Pinned || c.Origin.BoundByEntry):
 		return "", ""
 	case len(named) == 0:

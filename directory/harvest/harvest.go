@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sealist/sealist/directory"
@@ -29,17 +30,26 @@ const maxPerAddress = 16
 type Shelf interface {
 	// Kept returns everything that is kept for these addresses.
 	Kept(ctx context.Context, addresses []string) ([]directory.Kept, error)
+	// Forgotten returns the fingerprints of certificates that mail of an address is not to teach again, because a
+	// listmaster said so.
+	Forgotten(ctx context.Context, address string) ([]string, error)
 }
 
 // Harvest is the source of kept certificates, and what adds to them. It is safe
 // for concurrent use.
 type Harvest struct {
-	name  string
-	shelf Shelf
+	name     string
+	shelf    Shelf
+	imported bool // only what a listmaster imported is served
 }
 
-// New returns a source of that name over a shelf.
+// New returns a source of that name over a shelf. It serves what was harvested
+// and what a listmaster imported.
 func New(name string, shelf Shelf) *Harvest { return &Harvest{name: name, shelf: shelf} }
+
+// Imported is the same source without what was harvested, for a site that does
+// not harvest (any more).
+func (h *Harvest) Imported() *Harvest { return &Harvest{name: h.name, shelf: h.shelf, imported: true} }
 
 // Name returns the source's name.
 func (h *Harvest) Name() string { return h.name }
@@ -54,6 +64,9 @@ func (h *Harvest) Lookup(ctx context.Context, addresses []string) []directory.An
 	}
 	by := map[string][]directory.Kept{}
 	for _, k := range kept {
+		if h.imported && k.Source == Source {
+			continue
+		}
 		key := directory.Normalise(k.Address)
 		by[key] = append(by[key], k)
 	}
@@ -109,6 +122,10 @@ func (h *Harvest) Learn(ctx context.Context, mail Mail, judge smime.Judge) ([]Le
 	if err != nil {
 		return nil, fmt.Errorf("reading kept certificates: %w", err)
 	}
+	forgotten, err := h.shelf.Forgotten(ctx, mail.Author.Author)
+	if err != nil {
+		return nil, fmt.Errorf("reading which certificates are to be forgotten: %w", err)
+	}
 	l := learner{mail: mail, judge: judge, bag: bag(mail.Message), anchor: anchor(signer.Verdict)}
 	l.remember(kept)
 	if l.otherAnchor && !l.sameAnchor {
@@ -117,6 +134,9 @@ func (h *Harvest) Learn(ctx context.Context, mail Mail, judge smime.Judge) ([]Le
 	var learnt []Learnt
 	for _, cert := range l.candidates() {
 		print := trust.Fingerprint(cert)
+		if slices.Contains(forgotten, print) {
+			continue
+		}
 		fresh := !l.held[print]
 		if fresh && l.usableHeld >= maxPerAddress {
 			continue
@@ -221,8 +241,16 @@ func (l *learner) kept(cert *x509.Certificate) directory.Kept {
 	return directory.Kept{
 		Address: l.mail.Author.Author, Certificate: cert.Raw, Chain: chain, Source: Source,
 		MessageID: l.mail.MessageID, Signer: trust.Fingerprint(l.mail.Author.Signer.Certificate),
-		Capabilities: l.mail.Author.Signer.Capabilities, Seen: l.mail.Received,
+		Capabilities: l.mail.Author.Signer.Capabilities, CapabilitiesAt: signedAt(l.mail), Seen: l.mail.Received,
 	}
+}
+
+// signedAt is when a mail was signed: what its signature says, else when it came.
+func signedAt(m Mail) time.Time {
+	if at := m.Author.Signer.SigningTime; !at.IsZero() && at.Before(m.Received) {
+		return at
+	}
+	return m.Received
 }
 
 // anchor names the trust anchor of a path.

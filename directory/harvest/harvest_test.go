@@ -21,9 +21,12 @@ const anna = "anna@example.org"
 
 // shelf keeps what it is given.
 type shelf struct {
-	kept []directory.Kept
-	err  error
+	kept      []directory.Kept
+	forgotten []string
+	err       error
 }
+
+func (s *shelf) Forgotten(context.Context, string) ([]string, error) { return s.forgotten, s.err }
 
 func (s *shelf) Kept(_ context.Context, addresses []string) (all []directory.Kept, _ error) {
 	for _, k := range s.kept {
@@ -291,6 +294,57 @@ func TestAnotherAnchor(t *testing.T) {
 
 // However many certificates somebody has, a bounded number is used; those that
 // expired leave room.
+// TestForgotten: what a listmaster had forgotten is not learnt again from mail, and hinders nothing else.
+func TestForgotten(t *testing.T) {
+	w := newWorld(t)
+	first, second := w.ca.Issue(anna), w.ca.Issue(anna)
+	w.shelf.forgotten = []string{trust.Fingerprint(first.Certificate)}
+	w.want("forgotten", w.learn(w.signed(anna, first, nil)))
+	w.want("another one of hers", w.learn(w.signed(anna, second, nil)), second)
+	w.want("forgotten, in the bag", w.learn(w.signed(anna, second, []*smimetest.Identity{first})), second)
+}
+
+// TestImported: a site that does not harvest is served what a listmaster imported, and not what was harvested before.
+func TestImported(t *testing.T) {
+	w := newWorld(t)
+	learnt, imported := w.ca.Issue(anna), w.ca.Issue(anna)
+	w.shelf.kept = []directory.Kept{{Address: anna, Certificate: learnt.Certificate.Raw, Source: harvest.Source}, {Address: anna, Certificate: imported.Certificate.Raw, Source: "import"}}
+	if a := w.harvest.Lookup(t.Context(), []string{anna})[0]; len(a.Candidates) != 2 {
+		t.Errorf("%+v", a)
+	}
+	if a := w.harvest.Imported().Lookup(t.Context(), []string{anna})[0]; len(a.Candidates) != 1 || !slices.Equal(a.Candidates[0].Certificate, imported.Certificate.Raw) {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestAssigned: pins belong to one address, domain certificates to all of theirs, and neither says nothing when it cannot
+// be read.
+func TestAssigned(t *testing.T) {
+	ca := smimetest.NewCA("Corp")
+	cert := ca.Issue("gateway@partner.example").Certificate.Raw
+	var err error
+	kept := func(_ context.Context, keys []string) ([]directory.Kept, error) {
+		return []directory.Kept{{Address: anna, Certificate: cert}, {Address: "@partner.example", Certificate: cert}}, err
+	}
+	pinned, domain := harvest.NewPinned(kept), harvest.NewDomain(kept)
+	for _, test := range []struct {
+		source        *harvest.Assigned
+		address       string
+		pin, domainly bool
+	}{{pinned, "Anna@Example.org", true, false}, {pinned, "x@partner.example", false, false}, {domain, "x@PARTNER.example", false, true}, {domain, anna, false, false},
+		{domain, "x@sub.partner.example", false, false}, {domain, "@partner.example", false, false}, {domain, "nonsense", false, false}} {
+		a := test.source.Lookup(t.Context(), []string{test.address})[0]
+		found := len(a.Candidates) == 1
+		if found != (test.pin || test.domainly) || found && (a.Candidates[0].Pinned != test.pin || a.Candidates[0].ForDomain != test.domainly) || !found && !errors.Is(a.Err, directory.ErrNotFound) {
+			t.Errorf("%s %s: %+v", test.source.Name(), test.address, a)
+		}
+	}
+	err = errors.New("no disk")
+	if a := pinned.Lookup(t.Context(), []string{anna})[0]; a.Outage() == nil {
+		t.Errorf("%+v", a)
+	}
+}
+
 func TestBounded(t *testing.T) {
 	w := newWorld(t)
 	key := w.ca.Issue(anna).Private

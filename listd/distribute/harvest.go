@@ -31,7 +31,7 @@ func (d *Distributor) harvest(ctx context.Context, s Submission, decided *store.
 	for _, l := range learnt {
 		decided.Harvest = append(decided.Harvest, store.Certificate{
 			Address: author, DER: l.Certificate, Chain: l.Chain, Source: l.Source, MessageID: l.MessageID,
-			Signer: l.Signer, Capabilities: l.Capabilities, Seen: l.Seen,
+			Signer: l.Signer, Capabilities: l.Capabilities, CapabilitiesAt: l.CapabilitiesAt, Seen: l.Seen,
 		})
 		if l.New && !d.ours(author) {
 			decided.Notices = append(decided.Notices, certificateAdded(s.List, author, l))

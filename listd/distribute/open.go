@@ -52,12 +52,11 @@ func (d *Distributor) open(ctx context.Context, item store.Item, l list.List) (S
 		return Submission{}, &lockedError{err}
 	}
 	crashpoint.At(crashpoint.DistributeDecrypted)
-	return Submission{
-		Item: item, List: l, Message: m,
-		Author: smime.Authenticate(m, d.Judge, smime.Claim{
-			Received: item.Received, MaxSigningAge: d.MaxSigningAge, Rcpt: []string{l.Address.String()},
-		}),
-	}, nil
+	pins := pins{ctx: ctx, store: d.Store}
+	author := smime.Authenticate(m, d.Judge, smime.Claim{
+		Received: item.Received, MaxSigningAge: d.MaxSigningAge, Rcpt: []string{l.Address.String()}, Bound: pins.bound,
+	})
+	return Submission{Item: item, List: l, Message: m, Author: author}, pins.err
 }
 
 // received reads the octets of a post as they arrived.

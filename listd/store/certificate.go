@@ -21,6 +21,8 @@ type Certificate struct {
 	Capabilities []byte       `json:"-"`                    // DER SMIMECapabilities of that mail, nil: none
 	Seen         time.Time    `json:"seen"`                 // when that mail was received; zero: now
 	Added        time.Time    `json:"added"`                // when it came first; filled by the store
+
+	CapabilitiesAt time.Time `json:"-"` // when the mail with the Capabilities was signed
 }
 
 // PutCertificate keeps a certificate and reports whether it is new for that
@@ -43,18 +45,33 @@ func putCertificate(ctx context.Context, h handle, c Certificate, now int64) (ad
 		seen = now
 	}
 	print := fingerprint(c.DER)
-	n, err := h.exec(ctx, `INSERT INTO certificate (address, address_key, fingerprint, der, chain, source, message_id, signer, capabilities, seen, added)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (address_key, fingerprint, source) DO NOTHING`,
-		c.Address.String(), c.Address.Key(), print, c.DER, join(c.Chain), c.Source, c.MessageID, c.Signer, c.Capabilities, seen, now)
+	if c.Source != "harvest" {
+		if err := unforget(ctx, h, c.Address.Key(), print); err != nil {
+			return false, err
+		}
+	}
+	capable := micros(c.CapabilitiesAt)
+	if c.Capabilities == nil {
+		capable = 0
+	}
+	n, err := h.exec(ctx, `INSERT INTO certificate (address, address_key, fingerprint, der, chain, source, message_id, signer, capabilities, seen, added, capabilities_at)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (address_key, fingerprint, source) DO NOTHING`,
+		c.Address.String(), c.Address.Key(), print, c.DER, join(c.Chain), c.Source, c.MessageID, c.Signer, c.Capabilities, seen, now, capable)
 	if err != nil {
 		return false, err
 	}
 	if n == 1 {
 		return true, bumpCertificates(ctx, h)
 	}
-	_, err = h.exec(ctx, `UPDATE certificate SET chain = ?, message_id = ?, signer = ?, capabilities = coalesce(?, capabilities), seen = ?
+	if c.Capabilities != nil {
+		if _, err := h.exec(ctx, `UPDATE certificate SET capabilities = ?, capabilities_at = ?
+			WHERE address_key = ? AND fingerprint = ? AND source = ? AND capabilities_at < ?`, c.Capabilities, capable, c.Address.Key(), print, c.Source, capable); err != nil {
+			return false, err
+		}
+	}
+	_, err = h.exec(ctx, `UPDATE certificate SET chain = ?, message_id = ?, signer = ?, seen = ?
 		WHERE address_key = ? AND fingerprint = ? AND source = ? AND seen < ?`,
-		join(c.Chain), c.MessageID, c.Signer, c.Capabilities, seen, c.Address.Key(), print, c.Source, seen)
+		join(c.Chain), c.MessageID, c.Signer, seen, c.Address.Key(), print, c.Source, seen)
 	return false, err
 }
 
@@ -80,16 +97,16 @@ func (s *Store) Certificates(ctx context.Context, f CertificateFilter) ([]Certif
 		}
 		c.add(`address_key IN `+inList(len(keys)), keys...)
 	}
-	rows, err := s.read().query(ctx, `SELECT id, address, fingerprint, der, chain, source, message_id, signer, capabilities, seen, added
+	rows, err := s.read().query(ctx, `SELECT id, address, fingerprint, der, chain, source, message_id, signer, capabilities, seen, added, capabilities_at
 		FROM certificate`+c.where()+` ORDER BY id LIMIT ?`, append(c.args, limit(f.Limit))...)
 	all, err := collect(rows, err, func(row scanner) (c Certificate, err error) {
 		var address string
 		var chain []byte
-		var seen, added int64
-		if err := row.Scan(&c.ID, &address, &c.Fingerprint, &c.DER, &chain, &c.Source, &c.MessageID, &c.Signer, &c.Capabilities, &seen, &added); err != nil {
+		var seen, added, capable int64
+		if err := row.Scan(&c.ID, &address, &c.Fingerprint, &c.DER, &chain, &c.Source, &c.MessageID, &c.Signer, &c.Capabilities, &seen, &added, &capable); err != nil {
 			return c, err
 		}
-		c.Seen, c.Added = fromMicros(seen), fromMicros(added)
+		c.Seen, c.Added, c.CapabilitiesAt = fromMicros(seen), fromMicros(added), fromMicros(capable)
 		if c.Chain, err = split(chain); err != nil {
 			return c, err
 		}

@@ -26,7 +26,7 @@ func (s *Store) Kept(ctx context.Context, addresses []string) ([]directory.Kept,
 		for _, c := range certs {
 			all = append(all, directory.Kept{
 				Address: c.Address.String(), Certificate: c.DER, Chain: c.Chain, Source: c.Source, MessageID: c.MessageID,
-				Signer: c.Signer, Capabilities: c.Capabilities, Seen: c.Seen,
+				Signer: c.Signer, Capabilities: c.Capabilities, CapabilitiesAt: c.CapabilitiesAt, Seen: c.Seen,
 			})
 		}
 	}

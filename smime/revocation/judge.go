@@ -49,11 +49,20 @@ type Judge struct {
 	checker  *Checker
 	policies Policies
 	prompt   bool
+	except   func(*x509.Certificate) (trust.Reason, string)
 }
 
 // Judge makes a Judge that waits for answers on their way, no longer than Options.Timeout.
 func (c *Checker) Judge(paths *trust.Policy, p Policies) *Judge {
 	return &Judge{paths: paths, checker: c, policies: p}
+}
+
+// Except is the same Judge with certificates that do not count whatever their paths and CRLs say, as those a listmaster
+// blocked. except returns the reason and a sentence, or an empty reason.
+func (j *Judge) Except(except func(*x509.Certificate) (trust.Reason, string)) *Judge {
+	excepting := *j
+	excepting.except = except
+	return &excepting
 }
 
 // Changes returns a number that grows with each CRL and OCSP answer that is taken up.
@@ -85,6 +94,11 @@ const (
 // JudgeWithCRLs is Judge with DER CRLs that came beside the certificate. They are nobody's word before their issuer's
 // signature was checked, decide this question alone, and give way to newer ones.
 func (j *Judge) JudgeWithCRLs(cert *x509.Certificate, use trust.Use, at time.Time, extra []*x509.Certificate, crls [][]byte) trust.Verdict {
+	if j.except != nil {
+		if reason, detail := j.except(cert); reason != "" {
+			return trust.Verdict{Reason: reason, Detail: detail}
+		}
+	}
 	v := j.paths.Judge(cert, use, at, extra)
 	if !v.OK() {
 		return v
