@@ -14,6 +14,7 @@ import (
 
 	"github.com/sealist/sealist/directory/harvest"
 	"github.com/sealist/sealist/listd/distribute"
+	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/queue"
 	"github.com/sealist/sealist/listd/relay"
@@ -45,7 +46,13 @@ func (s *Sealist) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	notices, err := notice.New()
+	var site list.Address
+	if len(s.Config.Listmasters) > 0 {
+		if site, err = list.ParseAddress(s.Config.Listmasters[0]); err != nil {
+			return fmt.Errorf("listmasters: %w", err)
+		}
+	}
+	notices, err := notice.New(site)
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,8 @@ type Certificate struct {
 	Revocation trust.RevocationState `json:"revocation,omitempty"`
 	GraceUntil time.Time             `json:"grace_until,omitzero"`
 
+	DER []byte `json:"-"`
+
 	keyType cms.KeyType
 	late    bool // usable but for its dates
 }
@@ -223,6 +225,6 @@ func show(cert *x509.Certificate, origin directory.Origin) Certificate {
 	return Certificate{
 		Fingerprint: trust.Fingerprint(cert), Subject: cert.Subject.String(), Issuer: cert.Issuer.String(),
 		Serial: fmt.Sprintf("%x", cert.SerialNumber), Key: trust.KeyName(cert), NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
-		Addresses: trust.Addresses(cert), Origin: origin,
+		Addresses: trust.Addresses(cert), Origin: origin, DER: cert.Raw,
 	}
 }

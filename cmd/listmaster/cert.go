@@ -14,31 +14,37 @@ import (
 )
 
 func certCommand(g *globals) *cobra.Command {
-	return group("cert", "look at people's certificates, and ask why one is used or not", certLs(g), certShow(g), certExplain(g), certRefresh(g))
+	return group("cert", "look at people's certificates, and ask why one is used or not",
+		certLs(g), certShow(g), certExplain(g), certRefresh(g), certImport(g), certExport(g),
+		certPin(g), certUnpin(g), certBlock(g), certUnblock(g), certForget(g))
 }
 
 func certLs(g *globals) *cobra.Command {
-	var source string
+	var q admin.CertificateQuery
+	var expiring config.Duration
 	c := &cobra.Command{
 		Use:   "ls [ADDRESS]",
 		Short: "show the certificates kept in the database",
-		Long:  "Shows the certificates kept in the database: those learnt from signed mail. What the\ndirectories and the folder of PEM files hold is shown by `cert explain`.",
+		Long:  "Shows the certificates kept in the database: those learnt from signed mail, imported, pinned,\nor given to domains. What the directories and the folder of PEM files hold is shown by `cert explain`.",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return withSession(c, g, func(ctx context.Context, s *session) error {
-				kept, err := s.Certificates(ctx, optional(args), source)
+				q.Address, q.Expiring = optional(args), time.Duration(expiring)
+				kept, err := s.Certificates(ctx, q)
 				if err != nil || g.json {
 					return orJSON(c, err, kept)
 				}
 				var rows [][]string
 				for _, k := range kept {
-					rows = append(rows, []string{k.Address.String(), k.Key, short(k.Fingerprint), date(k.NotAfter), k.Source, date(k.Seen), verdict(k.Verdicts, "encryption")})
+					rows = append(rows, []string{owner(k), k.Key, short(k.Fingerprint), date(k.NotAfter), k.Source, date(k.Seen), verdict(k.Verdicts, "encryption")})
 				}
 				return table(c.OutOrStdout(), []string{"ADDRESS", "KEY", "FINGERPRINT", "UNTIL", "SOURCE", "SEEN", "ENCRYPTION"}, rows)
 			})
 		},
 	}
-	c.Flags().StringVar(&source, "source", "", "only those from harvest or import")
+	c.Flags().StringVar(&q.Source, "source", "", "only those from harvest or import, or of a pin or domain")
+	c.Flags().StringVar(&q.State, "state", "", "only usable, unusable, expired, blocked or pinned ones")
+	c.Flags().TextVar(&expiring, "expiring", expiring, "only those that end within this time, as 30d")
 	return c
 }
 
@@ -90,8 +96,16 @@ func certShow(g *globals) *cobra.Command {
 	return c
 }
 
+// owner is whose a kept certificate is.
+func owner(k admin.KeptCertificate) string {
+	if k.Domain != "" {
+		return k.Domain
+	}
+	return k.Address.String()
+}
+
 func printKept(out io.Writer, k admin.KeptCertificate) error {
-	pairs := append([][2]string{{"address", k.Address.String()}, {"key", k.Key}}, certificateFacts(k.CertificateDetails)...)
+	pairs := append([][2]string{{"address", owner(k)}, {"key", k.Key}}, certificateFacts(k.CertificateDetails)...)
 	return facts(out, append(pairs,
 		[2]string{"source", k.Source},
 		[2]string{"message", k.MessageID},

@@ -38,3 +38,32 @@ func FileName(address string) (name string, ok bool) {
 func plain(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte("-+.@", c) >= 0
 }
+
+// AddressOf is the inverse of FileName for a file's whole name; signing says that its certificate is for verifying only.
+// The address is empty for a name that is none of an address.
+func AddressOf(name string) (address string, signing bool) {
+	name, signing = strings.CutSuffix(name, forSigning)
+	if !signing {
+		name = strings.TrimSuffix(name, forEncryption)
+	}
+	var b strings.Builder
+	for i := 0; i < len(name); i++ {
+		if name[i] != '_' {
+			b.WriteByte(name[i])
+			continue
+		}
+		var c byte
+		if len(name) < i+3 {
+			return "", signing
+		}
+		if _, err := fmt.Sscanf(name[i+1:i+3], "%02x", &c); err != nil {
+			return "", signing
+		}
+		b.WriteByte(c)
+		i += 2
+	}
+	if base, ok := FileName(b.String()); !ok || base != strings.ToLower(name) {
+		return "", signing
+	}
+	return b.String(), signing
+}

@@ -234,11 +234,11 @@ func TestCertificates(t *testing.T) {
 	alice, bob := w.ca.Issue("alice@example.org"), smimetest.SelfSigned("bob@example.org", smimetest.ECP256)
 	w.keep(alice)
 	w.keep(bob)
-	all, err := w.Certificates(ctx, "", "")
+	all, err := w.Certificates(ctx, admin.CertificateQuery{})
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%v %v", all, err)
 	}
-	one, err := w.Certificates(ctx, "ALICE@example.org", "harvest")
+	one, err := w.Certificates(ctx, admin.CertificateQuery{Address: "ALICE@example.org", Source: "harvest"})
 	if err != nil || len(one) != 1 || !one[0].Verdicts[0].OK || one[0].Key != "RSA 2048" {
 		t.Fatalf("%+v %v", one, err)
 	}
@@ -258,7 +258,7 @@ func TestCertificates(t *testing.T) {
 	wantError(t, err, admin.Refused, "no certificate for carol@example.org")
 	_, err = w.ShowCertificate(ctx, "carol")
 	wantError(t, err, admin.Usage, "no @")
-	_, err = w.Certificates(ctx, "", "ldap")
+	_, err = w.Certificates(ctx, admin.CertificateQuery{Source: "ldap"})
 	wantError(t, err, admin.Usage, "ldap")
 }
 

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"crypto/x509"
+	"slices"
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
@@ -14,8 +15,9 @@ import (
 type KeptCertificate struct {
 	CertificateDetails
 	Address   list.Address `json:"address"`
-	Source    string       `json:"source"`               // harvest or import
-	MessageID string       `json:"message_id,omitempty"` // harvest: of the newest mail it was in
+	Domain    string       `json:"assigned_to,omitempty"` // pin, domain: the address, or "@" and the domain
+	Source    string       `json:"source"`                // harvest, import, pin, domain, block
+	MessageID string       `json:"message_id,omitempty"`  // harvest: of the newest mail it was in
 	Seen      time.Time    `json:"seen"`
 	Added     time.Time    `json:"added"`
 	Verdicts  []Verdict    `json:"verdicts"`
@@ -29,30 +31,92 @@ type Verdict struct {
 	Detail string       `json:"detail,omitempty"`
 }
 
-// Certificates returns the certificates kept in the database, in the order they
-// came: those of one address, or all for an empty text; of one source (harvest
-// or import), or all.
-func (a *Admin) Certificates(ctx context.Context, addressText, source string) ([]KeptCertificate, error) {
-	filter := store.CertificateFilter{Source: source}
-	if source != "" && source != "harvest" && source != "import" {
-		return nil, usage("write harvest or import", "%q is no source of certificates in the database", source)
+// States of a kept certificate.
+const (
+	StateUsable   = "usable"   // may be encrypted to now
+	StateUnusable = "unusable" // may not, for any reason
+	StateExpired  = "expired"
+	StateBlocked  = "blocked"
+	StatePinned   = "pinned"
+)
+
+// CertificateQuery chooses kept certificates. The zero value is all of them.
+type CertificateQuery struct {
+	Address  string
+	Source   string        // harvest, import, pin, domain
+	State    string        // usable, unusable, expired, blocked, pinned
+	Expiring time.Duration // only those that end within this time and have not ended
+}
+
+// Certificates returns the certificates kept in the database: those learnt and imported in the order they came, then
+// those pinned or given to domains.
+func (a *Admin) Certificates(ctx context.Context, q CertificateQuery) ([]KeptCertificate, error) {
+	if q.Source != "" && !slices.Contains([]string{"harvest", "import", "pin", "domain"}, q.Source) {
+		return nil, usage("write harvest, import, pin or domain", "%q is no source of certificates in the database", q.Source)
 	}
-	if addressText != "" {
-		address, err := parseAddress(addressText)
+	if q.State != "" && !slices.Contains([]string{StateUsable, StateUnusable, StateExpired, StateBlocked, StatePinned}, q.State) {
+		return nil, usage("write usable, unusable, expired, blocked or pinned", "%q is no state of a certificate", q.State)
+	}
+	var filter store.CertificateFilter
+	marks := store.MarkFilter{}
+	if q.Address != "" {
+		address, err := parseAddress(q.Address)
 		if err != nil {
 			return nil, err
 		}
-		filter.Addresses = []list.Address{address}
+		filter.Addresses, marks.Addresses = []list.Address{address}, []string{address.Key()}
 	}
 	rows, err := a.Store.Certificates(ctx, filter)
 	if err != nil {
 		return nil, Explain(err)
 	}
-	kept := make([]KeptCertificate, len(rows))
-	for i, row := range rows {
-		kept[i] = a.kept(row)
+	assigned, err := a.Store.Marks(ctx, marks)
+	if err != nil {
+		return nil, Explain(err)
 	}
-	return kept, nil
+	kept := []KeptCertificate{}
+	for _, row := range rows {
+		kept = append(kept, a.kept(row))
+	}
+	for _, m := range assigned {
+		if m.Kind == store.MarkForget || m.Kind == store.MarkBlock && len(m.DER) == 0 && q.State != StateBlocked {
+			continue
+		}
+		k := a.kept(store.Certificate{Fingerprint: m.Fingerprint, DER: m.DER, Chain: m.Chain, Source: string(m.Kind), Seen: m.At, Added: m.At})
+		k.Domain = m.Address
+		kept = append(kept, k)
+	}
+	now := a.Clock()
+	return slices.DeleteFunc(kept, func(k KeptCertificate) bool { return !q.takes(k, now) }), nil
+}
+
+// takes tells whether a certificate is asked for.
+func (q CertificateQuery) takes(k KeptCertificate, now time.Time) bool {
+	if q.Source != "" && k.Source != q.Source {
+		return false
+	}
+	if q.Expiring > 0 && (k.NotAfter.Before(now) || k.NotAfter.After(now.Add(q.Expiring))) {
+		return false
+	}
+	usable, reason := false, trust.Reason("")
+	for _, v := range k.Verdicts {
+		if v.Use == trust.Encryption.String() {
+			usable, reason = v.OK, v.Reason
+		}
+	}
+	switch q.State {
+	case StateUsable:
+		return usable
+	case StateUnusable:
+		return !usable
+	case StateExpired:
+		return reason == trust.Expired
+	case StateBlocked:
+		return reason == trust.Blocked || k.Source == string(store.MarkBlock)
+	case StatePinned:
+		return k.Source == string(store.MarkPin)
+	}
+	return k.Source != string(store.MarkBlock)
 }
 
 // ShowCertificate returns the certificates in the database that have this
@@ -60,13 +124,13 @@ func (a *Admin) Certificates(ctx context.Context, addressText, source string) ([
 // that belong to this address.
 func (a *Admin) ShowCertificate(ctx context.Context, text string) ([]KeptCertificate, error) {
 	if !isFingerprint(text) {
-		kept, err := a.Certificates(ctx, text, "")
+		kept, err := a.Certificates(ctx, CertificateQuery{Address: text})
 		if err == nil && len(kept) == 0 {
 			return nil, refused("`listmaster cert explain "+text+"` asks every source", "the database has no certificate for %s", text)
 		}
 		return kept, err
 	}
-	all, err := a.Certificates(ctx, "", "")
+	all, err := a.Certificates(ctx, CertificateQuery{})
 	if err != nil {
 		return nil, err
 	}

@@ -24,11 +24,12 @@ import (
 
 // The notices that exist.
 const (
-	NoCertificate    = "no_certificate"    // to a member: a copy was withheld, there is nothing to seal it to
-	NotAccepted      = "not_accepted"      // to a sender: the same words for all that can go wrong with an encrypted post
-	Refused          = "refused"           // to a sender: the scenario refused a post that arrived in clear, or whose author is known
-	CertificateAdded = "certificate_added" // to a person: a new certificate will be used for him
-	ListmasterReport = "listmaster_report" // to the listmasters: what needs them; of no list
+	NoCertificate       = "no_certificate"       // to a member: a copy was withheld, there is nothing to seal it to
+	NotAccepted         = "not_accepted"         // to a sender: the same words for all that can go wrong with an encrypted post
+	Refused             = "refused"              // to a sender: the scenario refused a post that arrived in clear, or whose author is known
+	CertificateAdded    = "certificate_added"    // to a person: a new certificate will be used for him
+	CertificateAssigned = "certificate_assigned" // to a person: a listmaster added a certificate for him; of no list
+	ListmasterReport    = "listmaster_report"    // to the listmasters: what needs them; of no list
 )
 
 // answers are the notices that answer a message; RFC 3834 section 5 wants them
@@ -47,15 +48,16 @@ const maxLines = 50
 // Notices renders notices. It is safe for concurrent use.
 type Notices struct {
 	templates *template.Template
+	site      list.Address
 }
 
-// New reads the templates.
-func New() (*Notices, error) {
+// New reads the templates. What is no list's comes from the address site, or, if that is zero, from its addressee.
+func New(site list.Address) (*Notices, error) {
 	t, err := template.New("").Option("missingkey=error").ParseFS(files, "templates/*.txt")
 	if err != nil {
 		return nil, fmt.Errorf("reading the templates of service mail: %w", err)
 	}
-	return &Notices{templates: t}, nil
+	return &Notices{templates: t, site: site}, nil
 }
 
 // Render returns the whole message of a notice of list l: header, empty line,
@@ -80,9 +82,12 @@ func (n *Notices) Render(l list.List, nt store.Notice, messageID string, date ti
 		auto = "auto-replied"
 	}
 	var b entity.Builder
-	from := nt.To // what is no list's comes from the listmaster himself
-	if !l.Address.IsZero() {
+	from := nt.To
+	switch {
+	case !l.Address.IsZero():
 		from = l.Owner()
+	case !n.site.IsZero():
+		from = n.site
 	}
 	b.AddAddresses("From", mail.Address{Address: from.String()})
 	b.AddAddresses("To", mail.Address{Address: nt.To.String()})
