@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealist/sealist/listd/admin"
-	"github.com/sealist/sealist/resolver"
 )
 
 func cacheCommand(g *globals) *cobra.Command {
@@ -96,7 +95,7 @@ func certRefresh(g *globals) *cobra.Command {
 					err = table(c.OutOrStdout(), []string{"ADDRESS", "VERDICT", "DETAIL"}, rows)
 				}
 				for _, r := range all {
-					if err == nil && r.Verdict != resolver.VerdictUsable {
+					if err == nil && !r.Sealable() {
 						err = admin.ErrNegative
 					}
 				}

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealist/sealist/listd/admin"
-	"github.com/sealist/sealist/resolver"
 )
 
 // explainAddress answers for one address.
@@ -83,7 +82,7 @@ func printExplanation(out io.Writer, e admin.Explanation) error {
 }
 
 // grace tells what is known about a certificate's revocation, and how long it is used all the same.
-func grace(cert resolver.Certificate) string {
+func grace(cert admin.ExplainedCertificate) string {
 	if cert.GraceUntil.IsZero() {
 		return string(cert.Revocation)
 	}
@@ -122,7 +121,7 @@ func printReach(out io.Writer, reach admin.ListReach) error {
 		switch {
 		case m.Error != "":
 			why = m.Error
-		case m.Verdict == resolver.VerdictNone && why == "":
+		case !m.Sealable() && why == "":
 			why = "not found"
 		case m.Expiring:
 			why = "ends soon"

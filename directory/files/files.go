@@ -92,7 +92,7 @@ func (f *Files) read(root *os.Root, name string, signing bool, a *directory.Answ
 		a.Err = fmt.Errorf("reading %s: %w", name, err)
 		return
 	}
-	found, err := directory.ReadContents(octets, open)
+	found, err := Parse(octets)
 	if err != nil {
 		unreadable("malformed", err.Error())
 	}
@@ -106,6 +106,9 @@ func (f *Files) read(root *os.Root, name string, signing bool, a *directory.Answ
 		a.Candidates = append(a.Candidates, directory.Candidate{Certificate: der, Origin: origin})
 	}
 }
+
+// Parse reads the certificates of a file: DER, PEM or p7c, as directory.ReadContents does.
+func Parse(octets []byte) (directory.Contents, error) { return directory.ReadContents(octets, open) }
 
 func open(signedData []byte) ([]*x509.Certificate, int, error) {
 	return cms.CertificatesOnly(signedData, cms.NewBudget(cms.Limits{}))

@@ -19,7 +19,6 @@ import (
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
-	"github.com/sealist/sealist/listd/task"
 	"github.com/sealist/sealist/resolver"
 )
 
@@ -34,7 +33,7 @@ type Parts struct {
 	Caching     Caching        // how long directories' answers count
 	Graces      Graces
 	Fetcher     Fetcher
-	Scheduler   *task.Scheduler
+	Scheduler   Scheduler
 
 	Domains []string         // domains in which lists may be made; empty: any
 	Actor   string           // who acts, for the audit log, as "listmaster (user root)"

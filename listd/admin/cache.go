@@ -8,6 +8,7 @@ import (
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/resolver"
 )
 
 // States of what is kept of a directory's answer.
@@ -122,6 +123,9 @@ type Refreshed struct {
 	Verdict string       `json:"verdict"`
 	Detail  string       `json:"detail"`
 }
+
+// Sealable tells whether a copy would be sealed now.
+func (r Refreshed) Sealable() bool { return r.Verdict == resolver.VerdictUsable }
 
 // Refresh has directories asked now about addresses, or about all members of a list, whatever is kept of their answers.
 func (a *Admin) Refresh(ctx context.Context, addresses []string, listText string) ([]Refreshed, error) {

@@ -13,6 +13,9 @@ type Explanation struct {
 	resolver.Explanation
 }
 
+// ExplainedCertificate is one thing that a source has for the address.
+type ExplainedCertificate = resolver.Certificate
+
 // Sealable tells whether a copy would be sealed now.
 func (e Explanation) Sealable() bool { return e.Verdict == resolver.VerdictUsable }
 

@@ -18,7 +18,6 @@ import (
 	"github.com/sealist/sealist/directory/files"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
-	"github.com/sealist/sealist/smime/cms"
 	"github.com/sealist/sealist/smime/trust"
 )
 
@@ -52,9 +51,7 @@ func readBundle(path string) (bundle, error) {
 		return bundle{}, refused("nothing of it was kept; delete it here, and ask for the certificate alone. A list's own key pair is for `listmaster key import`",
 			"%s holds a private key", path)
 	}
-	contents, err := directory.ReadContents(octets, func(signedData []byte) ([]*x509.Certificate, int, error) {
-		return cms.CertificatesOnly(signedData, cms.NewBudget(cms.Limits{}))
-	})
+	contents, err := files.Parse(octets)
 	var p bundle
 	if err != nil {
 		p.broken = err.Error()

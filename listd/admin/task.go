@@ -3,10 +3,20 @@ package admin
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/sealist/sealist/listd/store"
-	"github.com/sealist/sealist/listd/task"
 )
+
+// Scheduler runs what is done from time to time. *task.Scheduler is one.
+type Scheduler interface {
+	// Intervals are those of all tasks, by name.
+	Intervals() map[string]time.Duration
+	// Now runs a task in this process. store.ErrNotFound; store.ErrTaskHeld if somebody else runs it.
+	Now(ctx context.Context, name string) (store.TaskRun, error)
+}
 
 // Task is something the server does from time to time.
 type Task struct {
@@ -25,10 +35,11 @@ func (a *Admin) Tasks(ctx context.Context) ([]Task, error) {
 		known[r.Name] = r
 	}
 	all := []Task{}
-	for _, j := range a.Scheduler.Jobs() {
-		row := known[j.Name]
-		row.Name = j.Name
-		all = append(all, Task{row, j.Every.String()})
+	intervals := a.Scheduler.Intervals()
+	for _, name := range slices.Sorted(maps.Keys(intervals)) {
+		row := known[name]
+		row.Name = name
+		all = append(all, Task{row, intervals[name].String()})
 	}
 	return all, nil
 }
@@ -37,7 +48,7 @@ func (a *Admin) Tasks(ctx context.Context) ([]Task, error) {
 func (a *Admin) RunTask(ctx context.Context, name string) (store.TaskRun, error) {
 	run, err := a.Scheduler.Now(ctx, name)
 	switch {
-	case errors.Is(err, task.ErrUnknown):
+	case errors.Is(err, store.ErrNotFound):
 		return run, refused("`listmaster task ls` shows those there are", "there is no task %s", name)
 	case errors.Is(err, store.ErrTaskHeld):
 		return run, &Error{Kind: Refused, What: "task " + name + ": " + err.Error(), Err: err, Hint: "try again when it has ended; `listmaster task ls` shows it"}

@@ -47,9 +47,6 @@ const (
 	retry     = time.Minute      // after the first failure; each further one doubles it, up to the job's own interval
 )
 
-// ErrUnknown says that there is no such job.
-var ErrUnknown = errors.New("there is no such task")
-
 // Scheduler runs jobs when they are due. It is safe for concurrent use.
 type Scheduler struct {
 	ledger Ledger
@@ -77,8 +74,14 @@ func New(l Ledger, jobs []Job, o Options) *Scheduler {
 	return &Scheduler{ledger: l, jobs: jobs, o: o, begun: map[string]time.Time{}, running: map[string]bool{}, failing: map[string]int{}}
 }
 
-// Jobs returns the jobs.
-func (s *Scheduler) Jobs() []Job { return slices.Clone(s.jobs) }
+// Intervals are those of all jobs, by name.
+func (s *Scheduler) Intervals() map[string]time.Duration {
+	all := map[string]time.Duration{}
+	for _, j := range s.jobs {
+		all[j.Name] = j.Every
+	}
+	return all
+}
 
 // Run looks for jobs that are due until ctx ends, and returns when those in hand have ended.
 func (s *Scheduler) Run(ctx context.Context) {
@@ -134,12 +137,12 @@ func (s *Scheduler) mark(name string, running bool) {
 	s.running[name] = running
 }
 
-// Now runs a job at once, in this process, whether it is due or not. ErrUnknown; store.ErrTaskHeld if somebody else runs
+// Now runs a job at once, in this process, whether it is due or not. store.ErrNotFound; store.ErrTaskHeld if somebody else runs
 // it.
 func (s *Scheduler) Now(ctx context.Context, name string) (store.TaskRun, error) {
 	i := slices.IndexFunc(s.jobs, func(j Job) bool { return j.Name == name })
 	if i < 0 {
-		return store.TaskRun{}, fmt.Errorf("%w: %s", ErrUnknown, name)
+		return store.TaskRun{}, fmt.Errorf("task %s: %w", name, store.ErrNotFound)
 	}
 	now := s.o.Clock()
 	if _, err := s.ledger.ClaimTask(ctx, name, s.o.Owner, now.Add(lease), now, true); err != nil {

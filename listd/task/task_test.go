@@ -194,7 +194,7 @@ func TestByHand(t *testing.T) {
 			t.Errorf("%+v, %v", run, err)
 		}
 	}
-	if _, err := s.Now(t.Context(), "other"); !errors.Is(err, task.ErrUnknown) {
+	if _, err := s.Now(t.Context(), "other"); !errors.Is(err, store.ErrNotFound) {
 		t.Error(err)
 	}
 	w.look(s)
