@@ -96,11 +96,35 @@ func (k *checker) search(section string, d Directory) {
 			k.mistake(section+".filter", fmt.Sprintf("%q is no LDAP filter: %s", d.Filter, ldapText(err)), "count the brackets, and write it as (mail={addr})")
 		}
 	}
+	k.writable(section+".filter", d.Filter)
 	if len(d.Attributes) == 0 {
 		k.mistake(section, "has no attributes, and its preset gives none", "set attributes, as attributes: [userSMIMECertificate, userCertificate]")
 	}
 	for i, name := range d.Attributes {
 		k.attribute(fmt.Sprintf("%s.attributes[%d]", section, i), name, d.Preset, d.Attributes[:i])
+	}
+}
+
+// writable are attributes that people commonly may change in their own entries: Active Directory's property set
+// "Personal Information", and what many OpenLDAP servers allow by "self write".
+var writable = []string{
+	"assistant", "c", "description", "facsimileTelephoneNumber", "homePhone", "homePostalAddress", "info", "ipPhone", "jpegPhoto", "l", "labeledURI",
+	"mobile", "otherMailbox", "otherMobile", "otherTelephone", "pager", "personalTitle", "physicalDeliveryOfficeName", "postalAddress",
+	"postalCode", "postOfficeBox", "preferredLanguage", "registeredAddress", "seeAlso", "st", "street", "streetAddress",
+	"telephoneNumber", "url", "wWWHomePage",
+}
+
+// filterAttribute is an attribute in a filter, before the sign that compares it.
+var filterAttribute = regexp.MustCompile(`\(\s*([A-Za-z][A-Za-z0-9-]*)[^()=]*=[^()]*\{`)
+
+// writable warns of a filter that finds people by what they may write themselves: who writes a colleague's address there
+// is taken for him.
+func (k *checker) writable(key, filter string) {
+	for _, match := range filterAttribute.FindAllStringSubmatch(filter, -1) {
+		if slices.ContainsFunc(writable, func(w string) bool { return strings.EqualFold(w, match[1]) }) {
+			k.warn(key, fmt.Sprintf("finds people by %s, which in many directories they may write themselves", match[1]),
+				"use an attribute that only administrators write, as mail or proxyAddresses; with a certificate that names the address nobody gains anything, but with address_match: entry he would")
+		}
 	}
 }
 

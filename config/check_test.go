@@ -238,6 +238,22 @@ func TestKeyPasswordOfAGroup(t *testing.T) {
 	}
 }
 
+// A filter by what people may write into their own entries is warned of; one by what they may not is not.
+func TestFilterByWritableAttributes(t *testing.T) {
+	for filter, want := range map[string]bool{
+		"(mail={addr})": false, "(|(mail={addr})(proxyAddresses=smtp:{addr}))": false, "(&(objectClass=person)(mail={addr})(description=*))": false,
+		"(info={addr})": true, "(|(mail={addr})(OtherMailbox={addr}))": true, "(&(telephoneNumber={local})(l=x))": true, "(labeledURI=mailto:{addr})": true,
+	} {
+		_, warnings := load(t, ldap+"filter: '"+filter+"' }]\n")
+		warned := slices.ContainsFunc(warnings, func(w config.Warning) bool {
+			return w.Key == "directories[0].filter" && strings.Contains(w.What, "may write themselves")
+		})
+		if warned != want {
+			t.Errorf("%s: %v", filter, warnings)
+		}
+	}
+}
+
 func TestDirectoryNobodyAsks(t *testing.T) {
 	_, warnings := load(t, ldap+"}]\nresolver: { order: [harvest] }\n")
 	for _, w := range warnings {

@@ -55,7 +55,10 @@ type Candidate struct {
 	Origin       Origin
 	Capabilities []byte // DER of SMIMECapabilities from a signature that verified; nil: none known
 	Pinned       bool   // a listmaster tied it to this address: it need not name one
-	ForDomain    bool   // a listmaster gave it to the address's whole domain, as that of a gateway: it may name others
+	// Aliases are other addresses of the person whose entry it was found in: it may name one of them in the place of the
+	// one asked about. The source vouches for that.
+	Aliases   []string
+	ForDomain bool // a listmaster gave it to the address's whole domain, as that of a gateway: it may name others
 }
 
 // Unreadable is something found for an address that the source itself could not take for a certificate to encrypt to.
@@ -82,6 +85,8 @@ type Answer struct {
 	// answer that comes from the source now. Stale is the outage for which an answer whose time has ended stands in.
 	Fetched, Until time.Time
 	Stale          error
+
+	Notes []string // what the administrator should know: several entries for one address, aliases that do not count
 
 	// Err is nil if something was found, be it unreadable; ErrNotFound or ErrNotSource; anything else is an outage.
 	Err error

@@ -14,6 +14,7 @@ type encoded struct {
 	Helpers    [][]byte     `json:"h,omitempty"`
 	Unreadable []Unreadable `json:"u,omitempty"`
 	Referrals  []string     `json:"r,omitempty"`
+	Notes      []string     `json:"n,omitempty"`
 }
 
 // Encode gives what a cache keeps of an answer. Two answers with the same content have the same octets, in whatever order
@@ -22,7 +23,7 @@ func (a Answer) Encode() ([]byte, error) {
 	if a.Err != nil && !errors.Is(a.Err, ErrNotFound) {
 		return nil, fmt.Errorf("an outage is not kept: %w", a.Err)
 	}
-	e := encoded{slices.Clone(a.Candidates), slices.Clone(a.Helpers), slices.Clone(a.Unreadable), slices.Clone(a.Referrals)}
+	e := encoded{slices.Clone(a.Candidates), slices.Clone(a.Helpers), slices.Clone(a.Unreadable), slices.Clone(a.Referrals), slices.Clone(a.Notes)}
 	for i := range e.Candidates {
 		e.Candidates[i].Origin.Server = "" // of several that have the same
 	}
@@ -33,6 +34,7 @@ func (a Answer) Encode() ([]byte, error) {
 	sortBy(e.Helpers)
 	sortBy(e.Unreadable)
 	slices.Sort(e.Referrals)
+	slices.Sort(e.Notes)
 	return json.Marshal(e)
 }
 
@@ -62,7 +64,7 @@ func DecodeAnswer(octets []byte) (Answer, error) {
 	if err := json.Unmarshal(octets, &e); err != nil {
 		return Answer{}, fmt.Errorf("a kept answer cannot be read: %w", err)
 	}
-	a := Answer{Candidates: e.Candidates, Helpers: e.Helpers, Unreadable: e.Unreadable, Referrals: e.Referrals}
+	a := Answer{Candidates: e.Candidates, Helpers: e.Helpers, Unreadable: e.Unreadable, Referrals: e.Referrals, Notes: e.Notes}
 	if len(a.Candidates)+len(a.Unreadable) == 0 {
 		a.Err = ErrNotFound
 	}

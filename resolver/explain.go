@@ -44,6 +44,7 @@ type Asked struct {
 	Stale        string        `json:"stale,omitempty"`  // the outage for which an answer out of date stands in
 	Filter       string        `json:"filter,omitempty"`
 	Referrals    []string      `json:"referrals,omitempty"`
+	Notes        []string      `json:"notes,omitempty"` // of the source: several entries, addresses that do not count
 	Milliseconds float64       `json:"milliseconds"`
 	Error        string        `json:"error,omitempty"`
 	Certificates []Certificate `json:"certificates,omitempty"`
@@ -165,9 +166,15 @@ func (e *Explanation) decide(asked *Asked, a directory.Answer, found sifted) boo
 	return true
 }
 
+// JudgeAnswer tells what becomes of the certificates of one answer, as if its source were asked alone.
+func (r *Resolver) JudgeAnswer(ctx context.Context, address string, a directory.Answer) []Certificate {
+	asked, _ := r.explain(ctx, address, "", a, Allowances{}, r.o.Clock(), false)
+	return asked.Certificates
+}
+
 // explain tells what one source has. behind says that an earlier source has decided.
 func (r *Resolver) explain(ctx context.Context, address, source string, a directory.Answer, allowed Allowances, at time.Time, behind bool) (Asked, sifted) {
-	asked := Asked{Name: source, Outcome: outcome(a), Server: a.Server, Filter: a.Filter, Referrals: a.Referrals,
+	asked := Asked{Name: source, Outcome: outcome(a), Server: a.Server, Filter: a.Filter, Referrals: a.Referrals, Notes: a.Notes,
 		Fetched: a.Fetched, Milliseconds: float64(a.Took.Microseconds()) / 1000}
 	if a.Stale != nil {
 		asked.Stale = a.Stale.Error()

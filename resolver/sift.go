@@ -125,7 +125,7 @@ func belongs(cert *x509.Certificate, address string, c directory.Candidate) (tru
 		return "", ""
 	case len(named) == 0:
 		return trust.NoAddress, "it names no e-mail address, and neither the directory (address_match: entry) nor a pin ties it to " + address
-	case !trust.Names(cert, strings.TrimSpace(address)):
+	case !trust.Names(cert, strings.TrimSpace(address)) && !slices.ContainsFunc(c.Aliases, func(alias string) bool { return trust.Names(cert, alias) }):
 		return trust.AddressMismatch, "it is for " + strings.Join(named, ", ") + ", not for " + address
 	}
 	return "", ""
@@ -138,10 +138,15 @@ func distinct(candidates []directory.Candidate) []directory.Candidate {
 	slices.SortStableFunc(sorted, func(a, b directory.Candidate) int {
 		return cmp.Or(
 			slices.Compare(a.Certificate, b.Certificate),
-			-cmp.Compare(boolInt(a.Pinned || a.Origin.BoundByEntry), boolInt(b.Pinned || b.Origin.BoundByEntry)),
+			-cmp.Compare(ties(a), ties(b)),
 			compareOrigins(a.Origin, b.Origin))
 	})
 	return slices.CompactFunc(sorted, func(a, b directory.Candidate) bool { return slices.Equal(a.Certificate, b.Certificate) })
+}
+
+// ties counts how a candidate is tied to the address beside what the certificate names.
+func ties(c directory.Candidate) int {
+	return boolInt(c.Pinned || c.Origin.BoundByEntry) + boolInt(c.ForDomain) + boolInt(len(c.Aliases) > 0)
 }
 
 func compareOrigins(a, b directory.Origin) int {

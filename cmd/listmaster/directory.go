@@ -132,6 +132,16 @@ func printTests(c *cobra.Command, tests []admin.DirectoryTest) {
 				fmt.Fprintf(out, "    %s\n", admin.Printable(line))
 			}
 		}
+		for _, v := range t.Verdicts {
+			verdict := "usable"
+			if !v.Usable {
+				verdict = string(v.Reason) + ": " + v.Detail
+			}
+			fmt.Fprintf(out, "  verdict %s %s\n", short(v.Fingerprint), admin.Printable(verdict))
+		}
+		for _, note := range append(t.Notes, t.Hints...) {
+			fmt.Fprintf(out, "  note: %s\n", admin.Printable(note))
+		}
 		for _, bad := range t.Unreadable {
 			fmt.Fprintf(out, "  %s %s\n", admin.Printable(bad.DN), admin.Printable(bad.Attribute+": "+bad.Detail))
 		}

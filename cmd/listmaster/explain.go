@@ -49,7 +49,7 @@ func printExplanation(out io.Writer, e admin.Explanation) error {
 			fmt.Fprintf(out, " (%s, %.1f ms)", admin.Printable(a.Server), a.Milliseconds)
 		}
 		fmt.Fprintln(out)
-		for _, p := range [][2]string{{"filter", a.Filter}, {"error", a.Error}, {"cannot be asked, so this stands in:", a.Stale}, {"refers to", strings.Join(a.Referrals, ", ")}} {
+		for _, p := range [][2]string{{"filter", a.Filter}, {"error", a.Error}, {"cannot be asked, so this stands in:", a.Stale}, {"refers to", strings.Join(a.Referrals, ", ")}, {"note:", strings.Join(a.Notes, "; ")}} {
 			if p[1] != "" {
 				fmt.Fprintf(out, "  %s %s\n", p[0], admin.Printable(p[1]))
 			}

@@ -261,7 +261,7 @@ func TestDirectory(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	got = w.good("directory", "test", "alice@corp.example")
-	for _, part := range []string{"corp: answers\n", "bound as anonymous", "filter (mail=alice@corp.example)\n", "entry uid=alice," + peer.SlapdPeopleDN + ": 1 certificate\n"} {
+	for _, part := range []string{"corp: answers\n", "bound as anonymous", "filter (mail=alice@corp.example)\n", "entry uid=alice," + peer.SlapdPeopleDN + ": 1 certificate\n", "\n  verdict ", " usable\n"} {
 		if !strings.Contains(got, part) {
 			t.Errorf("no %q in\n%s", part, got)
 		}

@@ -18,6 +18,7 @@ type Directory struct {
 	o        Options
 	client   *Client
 	template template
+	issuers  issuers
 }
 
 // New checks the options. It does not connect.
@@ -60,7 +61,7 @@ func (d *Directory) Lookup(ctx context.Context, addresses []string) []directory.
 	found := d.findAll(ctx, keys)
 	for i, address := range addresses {
 		if answers[i].Err == nil {
-			answers[i] = d.answer(address, found[directory.Normalise(address)])
+			answers[i] = d.answer(ctx, address, found[directory.Normalise(address)])
 		}
 	}
 	return answers
@@ -194,7 +195,7 @@ func (d *Directory) search(ctx context.Context, keys []string) (finding, error) 
 
 func (d *Directory) request(filter string, people int) Request {
 	attributes := slices.Clone(d.o.Attributes)
-	for _, name := range d.template.attributes() {
+	for _, name := range append(d.template.attributes(), personAttributes...) {
 		if !slices.ContainsFunc(attributes, func(a string) bool { return strings.EqualFold(a, name) }) {
 			attributes = append(attributes, name)
 		}
@@ -212,11 +213,24 @@ func lastServer(err error) string {
 }
 
 // answer turns a finding into what the resolver judges.
-func (d *Directory) answer(address string, f finding) directory.Answer {
+func (d *Directory) answer(ctx context.Context, address string, f finding) directory.Answer {
 	a := directory.Answer{Address: address, Server: f.server, Filter: f.filter, Referrals: f.referrals, Took: f.took, Err: f.err}
-	for _, e := range f.entries {
-		d.read(e, f, &a)
+	if len(f.entries) > 1 {
+		names := make([]string, len(f.entries))
+		for i, e := range f.entries {
+			names[i] = e.DN
+		}
+		slices.Sort(names)
+		a.Notes = append(a.Notes, fmt.Sprintf("%d entries answer for the address: %s", len(names), strings.Join(names, "; ")))
 	}
+	var people [][]byte
+	for _, e := range f.entries {
+		d.read(e, address, f, &a)
+	}
+	for _, c := range a.Candidates {
+		people = append(people, c.Certificate)
+	}
+	a.Helpers = append(a.Helpers, d.helpers(ctx, people)...)
 	if a.Err == nil && len(f.entries) == 0 {
 		a.Err = directory.ErrNotFound
 	}

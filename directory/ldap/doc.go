@@ -7,6 +7,5 @@
 // An outage is never an absence (invariant 2): directory.ErrNotFound is returned only where a server gave a clean,
 // complete and empty answer. Everything else, a size limit, a missing search base, a refused bind, is an outage.
 //
-// Interim: GSSAPI and SASL EXTERNAL, discovery by DNS, aliases of an entry, disabled accounts and cACertificate are not
-// here yet.
+// Interim: SASL EXTERNAL and discovery by DNS are not here yet.
 package ldap

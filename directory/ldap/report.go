@@ -29,7 +29,13 @@ type Report struct {
 	Entries    []EntryReport    `json:"entries,omitempty"`
 	Unreadable []UnreadableText `json:"unreadable,omitempty"`
 	Referrals  []string         `json:"referrals,omitempty"` // not followed
+	Notes      []string         `json:"notes,omitempty"`     // several entries, addresses that do not count
 	Error      string           `json:"error,omitempty"`     // why there is no answer
+
+	// Answer is what a lookup would have given, for who judges certificates; EntryMayBind tells that address_match: entry
+	// would bind what names no address, and is not set.
+	Answer       directory.Answer `json:"-"`
+	EntryMayBind bool             `json:"-"`
 }
 
 // ServerReport is how one server was reached.
@@ -104,6 +110,9 @@ func (d *Directory) Test(ctx context.Context, address string) Report {
 		if answer != nil && r.AnsweredBy == "" {
 			r.AnsweredBy, r.Referrals = answer.Server, answer.Referrals
 			d.describe(&r, *answer)
+			r.Answer = d.answer(ctx, key, finding{entries: answer.Entries, server: answer.Server, trusted: answer.Trusted, filter: r.Filter})
+			r.Notes = r.Answer.Notes
+			r.EntryMayBind = !d.o.EntryBinds && answer.Trusted && len(answer.Entries) == 1
 		}
 	}
 	if r.AnsweredBy == "" {
@@ -163,7 +172,7 @@ func (d *Directory) describe(r *Report, answer Reply) {
 			entry.Attributes = append(entry.Attributes, AttributeReport{Name: a.Name, Values: len(a.Values), Octets: octets})
 		}
 		var a directory.Answer
-		d.read(e, finding{entries: answer.Entries, server: answer.Server, trusted: answer.Trusted}, &a)
+		d.read(e, r.Address, finding{entries: answer.Entries, server: answer.Server, trusted: answer.Trusted}, &a)
 		for _, c := range a.Candidates {
 			entry.Certificates = append(entry.Certificates, certificateReport(c))
 		}

@@ -15,8 +15,18 @@ const (
 )
 
 // read adds the certificates of one entry to an answer. An unreadable value harms only itself.
-func (d *Directory) read(e Entry, f finding, a *directory.Answer) {
+func (d *Directory) read(e Entry, address string, f finding, a *directory.Answer) {
 	left := maxValues
+	reason, detail := unfit(e, d.client.o.Clock())
+	aliases, note := d.aliases(e, address, f)
+	if note != "" {
+		a.Notes = append(a.Notes, note)
+	}
+	for _, value := range e.Values(attributeCA) {
+		if len(value) <= maxValueOctets && len(a.Helpers) < directory.MaxContents {
+			a.Helpers = append(a.Helpers, value)
+		}
+	}
 	for _, name := range d.o.Attributes {
 		origin := directory.Origin{Source: d.o.Name, Server: f.server, Entry: e.DN, Attribute: name,
 			BoundByEntry: d.o.EntryBinds && f.trusted && len(f.entries) == 1}
@@ -37,7 +47,11 @@ func (d *Directory) read(e Entry, f finding, a *directory.Answer) {
 				unreadable("malformed", err.Error())
 			}
 			for _, der := range contents.Certificates {
-				a.Candidates = append(a.Candidates, directory.Candidate{Certificate: der, Origin: origin})
+				if reason != "" {
+					a.Unreadable = append(a.Unreadable, directory.Unreadable{Origin: origin, Certificate: der, Reason: reason, Detail: detail})
+					continue
+				}
+				a.Candidates = append(a.Candidates, directory.Candidate{Certificate: der, Origin: origin, Aliases: aliases})
 			}
 			a.Helpers = append(a.Helpers, contents.Helpers...)
 		}

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/sealist/sealist/directory"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
@@ -54,6 +55,7 @@ type Keyring interface {
 type Resolver interface {
 	Explain(ctx context.Context, address string, fresh bool, allowed resolver.Allowances) resolver.Explanation
 	Resolve(ctx context.Context, addresses []string, allowed resolver.Allowances) []resolver.Result
+	JudgeAnswer(ctx context.Context, address string, a directory.Answer) []resolver.Certificate
 }
 
 // Admin offers the use cases. It is safe for concurrent use.

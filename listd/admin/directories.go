@@ -2,9 +2,11 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/sealist/sealist/directory/ldap"
+	"github.com/sealist/sealist/smime/trust"
 )
 
 // Directory is an LDAP directory that can be tried. *ldap.Directory is one.
@@ -16,6 +18,8 @@ type Directory interface {
 // DirectoryTest is how asking one directory went.
 type DirectoryTest struct {
 	ldap.Report
+	Verdicts []ExplainedCertificate `json:"verdicts"`        // what would become of each certificate
+	Hints    []string               `json:"hints,omitempty"` // what would change that
 }
 
 // OK tells whether the directory gave an answer, be it that there is nothing.
@@ -43,9 +47,31 @@ func (a *Admin) TestDirectories(ctx context.Context, name, addressText string) (
 	}
 	tests := make([]DirectoryTest, len(directories))
 	for i, d := range directories {
-		tests[i] = DirectoryTest{d.Test(ctx, wanted)}
+		tests[i] = a.directoryTest(ctx, d.Test(ctx, wanted))
 	}
 	return tests, nil
+}
+
+// directoryTest judges what a directory has.
+func (a *Admin) directoryTest(ctx context.Context, r ldap.Report) DirectoryTest {
+	t := DirectoryTest{Report: r, Verdicts: []ExplainedCertificate{}}
+	if a.Resolver == nil || r.AnsweredBy == "" {
+		return t
+	}
+	t.Verdicts = some(a.Resolver.JudgeAnswer(ctx, r.Address, r.Answer))
+	nameless := slices.ContainsFunc(t.Verdicts, func(c ExplainedCertificate) bool { return c.Reason == trust.NoAddress })
+	if nameless && r.EntryMayBind {
+		t.Hints = append(t.Hints, "address_match: entry would take the certificate that names no address, because it stands in the one entry of this address")
+	}
+	if nameless && !r.EntryMayBind {
+		t.Hints = append(t.Hints, "`listmaster cert pin ADDRESS FILE` ties a certificate that names no address to a person")
+	}
+	for _, e := range r.Entries {
+		if len(e.Certificates) == 0 {
+			t.Hints = append(t.Hints, "the entry "+e.DN+" has none of the attributes with certificates, or we may not read them: compare with what `ldapsearch` shows its owner")
+		}
+	}
+	return t
 }
 
 // directoriesNamed returns the directory of that name, or all for no name.

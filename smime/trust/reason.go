@@ -36,5 +36,6 @@ const (
 // Reasons that only the resolver gives, about a certificate found for an address.
 const (
 	AccountDisabled Reason = "account_disabled"
+	NotAPerson      Reason = "not_a_person" // the entry is a contact's, a group's or a computer's
 	Blocked         Reason = "blocked"
 )
