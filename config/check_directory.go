@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"fmt"
 	"regexp"
 	"slices"
@@ -34,7 +35,10 @@ func (k *checker) directoryNames(directories []Directory) {
 
 // directory checks one directory but its name.
 func (k *checker) directory(section string, d Directory) {
-	if len(d.URLs) == 0 {
+	switch {
+	case d.Discover:
+		k.discover(section, d)
+	case len(d.URLs) == 0:
 		k.mistake(section, "names no server", "add urls, as urls: [ldaps://ldap.example.org]")
 	}
 	for i, text := range d.URLs {
@@ -56,8 +60,38 @@ func (k *checker) directory(section string, d Directory) {
 	k.search(section, d)
 }
 
+// discover checks a directory whose servers DNS names.
+func (k *checker) discover(section string, d Directory) {
+	switch {
+	case len(d.URLs) > 0:
+		k.mistake(section+".discover", "stands beside urls", "take one of them out")
+	case len(d.Domains) != 1:
+		k.mistake(section+".discover", fmt.Sprintf("needs one domain, and domains has %d", len(d.Domains)), "make a directory for each domain, with its domain in domains")
+	case d.BindDN != "" || d.BindPasswordFile != "" || d.BindExternal || d.ClientCert != "":
+		k.mistake(section+".discover", "stands beside credentials: servers that only DNS names get none", "take bind_dn, bind_external and client_cert out, or name the servers in urls")
+	case d.ServerName != "":
+		k.mistake(section+".server_name", "stands beside discover: a discovered server must show its own name", "take it out")
+	}
+}
+
 // bind checks name and password.
 func (k *checker) bind(section string, d Directory) {
+	sockets := len(d.URLs) > 0 && !slices.ContainsFunc(d.URLs, func(u string) bool { return !strings.HasPrefix(u, "ldapi://") })
+	switch {
+	case d.BindExternal && d.BindDN != "":
+		k.mistake(section+".bind_external", "stands beside bind_dn", "take one of them out")
+	case d.BindExternal && d.ClientCert == "" && !sockets:
+		k.mistake(section+".bind_external", "has no client certificate to bind by", "set client_cert and client_key; only over ldapi:// the user id serves")
+	case (d.ClientCert == "") != (d.ClientKey == ""):
+		k.mistake(section+".client_cert", "certificate and key belong together, and one of them is missing", "set both client_cert and client_key")
+	case d.ClientCert != "":
+		if _, err := tls.LoadX509KeyPair(d.ClientCert, d.ClientKey); err != nil {
+			k.mistake(section+".client_cert", "cannot be used: "+pathError(err), "client_cert and client_key must be PEM files that belong together and that the user who runs listd can read")
+		}
+	}
+	if d.ConnectTimeout > d.Timeout {
+		k.mistake(section+".connect_timeout", "is longer than timeout, which includes it", "make it shorter")
+	}
 	switch {
 	case d.BindPasswordFile != "" && d.BindDN == "":
 		k.mistake(section+".bind_password_file", "is a password without a name", "set bind_dn")
@@ -82,7 +116,7 @@ func (k *checker) bind(section string, d Directory) {
 
 // search checks base, filter and attributes.
 func (k *checker) search(section string, d Directory) {
-	if d.BaseDN == "" {
+	if d.BaseDN == "" && !d.Discover {
 		k.mistake(section, "has no base_dn", "name the entry below which people are found, as base_dn: dc=example,dc=org")
 	}
 	switch {

@@ -18,7 +18,7 @@ const SelectPinned = "pinned"
 
 // directoryDefaults is what a directory has that says nothing else.
 func directoryDefaults() Directory {
-	return Directory{Preset: "custom", AddressMatch: "certificate", Timeout: Duration(10 * time.Second)}
+	return Directory{Preset: "custom", AddressMatch: "certificate", Timeout: Duration(10 * time.Second), Scope: "sub", IdleTimeout: Duration(time.Minute)}
 }
 
 // preset gives the filter and attributes that fit a kind of server as it
@@ -62,11 +62,14 @@ func (c *Config) Complete() {
 
 // complete does the same for one directory.
 func (d *Directory) complete(base string) {
-	d.CAFile, d.BindPasswordFile = under(base, d.CAFile), under(base, d.BindPasswordFile)
+	for _, path := range []*string{&d.CAFile, &d.BindPasswordFile, &d.ClientCert, &d.ClientKey} {
+		*path = under(base, *path)
+	}
 	defaults := directoryDefaults()
 	d.Preset = cmp.Or(d.Preset, defaults.Preset)
 	d.AddressMatch = cmp.Or(d.AddressMatch, defaults.AddressMatch)
 	d.Timeout = cmp.Or(d.Timeout, defaults.Timeout)
+	d.Scope, d.IdleTimeout = cmp.Or(d.Scope, defaults.Scope), cmp.Or(d.IdleTimeout, defaults.IdleTimeout)
 	filter, attributes := preset(d.Preset)
 	d.Filter = cmp.Or(d.Filter, filter)
 	if len(d.Attributes) == 0 {

@@ -294,6 +294,12 @@ type Directory struct {
 	// this order.
 	URLs []string `mapstructure:"urls"`
 
+	// Finds the servers by DNS (SRV) instead of urls, and the base by what
+	// their root says instead of base_dn. It needs exactly one domain in
+	// domains. The servers must lie within it, are asked over TLS only, and
+	// get no credentials.
+	Discover bool `mapstructure:"discover"`
+
 	// Says STARTTLS on `ldap://` before anything else.
 	StartTLS bool `mapstructure:"starttls"`
 
@@ -315,8 +321,26 @@ type Directory struct {
 	// File with the password for bind_dn, a line end behind it taken away.
 	BindPasswordFile string `mapstructure:"bind_password_file"`
 
-	// Entry under which people are searched for, with everything below it.
+	// Binds by SASL EXTERNAL: as whom the server takes client_cert, or, over
+	// ldapi, the user that runs listd. Instead of bind_dn.
+	BindExternal bool `mapstructure:"bind_external"`
+
+	// PEM file with the certificate that Sealist shows the servers.
+	ClientCert string `mapstructure:"client_cert"`
+
+	// PEM file with its private key.
+	ClientKey string `mapstructure:"client_key"`
+
+	// Name that the servers' certificates have, where it is not the URL's
+	// host.
+	ServerName string `mapstructure:"server_name"`
+
+	// Entry under which people are searched for.
 	BaseDN string `mapstructure:"base_dn"`
+
+	// How deep below base_dn: `sub`, everything; `one`, what stands directly
+	// below it; or `base`, that entry alone.
+	Scope string `mapstructure:"scope" values:"sub|one|base"`
 
 	// Filter that finds the person of an address. `{addr}` stands for the
 	// address, `{local}` and `{domain}` for its two sides; they are escaped.
@@ -334,6 +358,13 @@ type Directory struct {
 
 	// How long one question to one server may take, connecting included.
 	Timeout Duration `mapstructure:"timeout" min:"100ms" max:"5m"`
+
+	// How long of that connecting and binding may take. 0: half of it, 5s at
+	// most.
+	ConnectTimeout Duration `mapstructure:"connect_timeout" min:"0s" max:"5m"`
+
+	// How long a connection may lie unused and be used again.
+	IdleTimeout Duration `mapstructure:"idle_timeout" min:"1s" max:"1h"`
 }
 
 // Harvest is about certificates learnt from signed mail.

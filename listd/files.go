@@ -89,3 +89,9 @@ func scopedAnchors(anchors []config.Anchor) ([]trust.ScopedAnchors, error) {
 	}
 	return scoped, nil
 }
+
+// loadPair reads the certificate that is shown to a server.
+func loadPair(cert, key string) ([]tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	return []tls.Certificate{pair}, err
+}

@@ -175,13 +175,27 @@ func (s *Sealist) directory(c config.Directory) (*ldap.Directory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading cafile: %w", err)
 	}
+	if tls.ServerName = c.ServerName; c.ClientCert != "" {
+		pair, err := loadPair(c.ClientCert, c.ClientKey)
+		if err != nil {
+			return nil, fmt.Errorf("reading client_cert: %w", err)
+		}
+		tls.Certificates = pair
+	}
 	o := ldap.Options{
 		ClientOptions: ldap.ClientOptions{
 			URLs: c.URLs, StartTLS: c.StartTLS, Insecure: c.Insecure, TLS: tls, BindDN: c.BindDN,
-			Timeout: time.Duration(c.Timeout), Clock: s.o.Clock, Log: s.log,
+			External: c.BindExternal, Timeout: time.Duration(c.Timeout), ConnectTimeout: time.Duration(c.ConnectTimeout),
+			IdleTimeout: time.Duration(c.IdleTimeout), Clock: s.o.Clock, Log: s.log,
 		},
 		Name: c.Name, Preset: c.Preset, Domains: c.Domains, BaseDN: c.BaseDN, Filter: c.Filter,
 		Attributes: c.Attributes, EntryBinds: c.AddressMatch == "entry",
+	}
+	if c.Discover && len(c.Domains) == 1 {
+		o.Discover = c.Domains[0]
+	}
+	if o.Scope, err = ldap.ParseScope(c.Scope); err != nil {
+		return nil, err
 	}
 	if c.BindPasswordFile != "" {
 		o.BindPassword = func() ([]byte, error) {

@@ -108,6 +108,9 @@ func printTests(c *cobra.Command, tests []admin.DirectoryTest) {
 		fmt.Fprintf(out, "%s: %s\n", t.Directory, state)
 		for _, s := range t.Servers {
 			fmt.Fprintf(out, "  %s: %s\n", s.URL, admin.Printable(reached(s.Error, string(s.Stage), s.BindIdentity, s.Milliseconds)))
+			if s.Remedy != "" {
+				fmt.Fprintf(out, "    hint: %s\n", s.Remedy)
+			}
 			if s.TLS != nil {
 				fmt.Fprintf(out, "    %s, %s, until %s\n", s.TLS.Version, admin.Printable(s.TLS.Subject), date(s.TLS.NotAfter))
 			}

@@ -11,8 +11,9 @@ import (
 
 // Client asks the servers of one directory. It is safe for concurrent use.
 type Client struct {
-	o       ClientOptions
-	servers []*server
+	o         ClientOptions
+	servers   []*server
+	discovery *discovery // in their place; nil: the servers are configured
 }
 
 // NewClient checks the options. It does not connect: a server that is down now may be up when it is asked.
@@ -21,6 +22,9 @@ func NewClient(o ClientOptions) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{o: o}
+	if o.Discover != "" {
+		c.discovery = &discovery{domain: strings.ToLower(o.Discover), lookup: o.LookupSRV}
+	}
 	for _, raw := range o.URLs {
 		t, err := parseTarget(raw, o.StartTLS, o.Insecure)
 		if err != nil {
@@ -88,7 +92,11 @@ func (c *Client) Search(ctx context.Context, r Request) (Reply, error) {
 	}
 	request := c.searchRequest(r)
 	var errs Errors
-	for _, s := range c.servers {
+	servers, undiscovered := c.current(ctx)
+	if undiscovered != nil {
+		return Reply{}, Errors{undiscovered}
+	}
+	for _, s := range servers {
 		result, failed := s.search(ctx, request)
 		if failed == nil {
 			return c.reply(s.target, result), nil
@@ -136,7 +144,7 @@ func (c *Client) reply(t target, result *ldap.SearchResult) Reply {
 
 // Close closes the connections. A search after it opens them again.
 func (c *Client) Close() error {
-	for _, s := range c.servers {
+	for _, s := range c.known() {
 		s.close()
 	}
 	return nil
@@ -154,11 +162,22 @@ type Health struct {
 
 // Health tells the state of each server, in their order.
 func (c *Client) Health() []Health {
-	states := make([]Health, len(c.servers))
-	for i, s := range c.servers {
+	servers := c.known()
+	states := make([]Health, len(servers))
+	for i, s := range servers {
 		states[i] = s.health()
 	}
 	return states
+}
+
+// known are the servers, as far as they have been discovered.
+func (c *Client) known() []*server {
+	if c.discovery == nil {
+		return c.servers
+	}
+	c.discovery.mu.Lock()
+	defer c.discovery.mu.Unlock()
+	return c.discovery.servers
 }
 
 func (s *server) health() Health {

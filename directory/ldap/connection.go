@@ -64,6 +64,12 @@ func (c *connection) establish(ctx context.Context, t target, o *ClientOptions) 
 			return newError(t, StageStartTLS, err)
 		}
 	}
+	if o.External {
+		if err := c.ldap.ExternalBind(); err != nil {
+			return newError(t, StageBind, fmt.Errorf("by SASL EXTERNAL: %w", err))
+		}
+		return nil
+	}
 	if o.BindDN == "" {
 		return nil // RFC 4513 section 4: a connection begins anonymous
 	}

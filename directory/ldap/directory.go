@@ -183,7 +183,11 @@ func same(keys []string, f finding) findings {
 func (d *Directory) search(ctx context.Context, keys []string) (finding, error) {
 	start := time.Now()
 	f := finding{filter: d.template.batch(keys)}
-	r, err := d.client.Search(ctx, d.request(f.filter, len(keys)))
+	base, err := d.base(ctx)
+	if err != nil {
+		return f, err
+	}
+	r, err := d.client.Search(ctx, d.request(base, f.filter, len(keys)))
 	f.took = time.Since(start)
 	if err != nil {
 		f.server = lastServer(err)
@@ -193,14 +197,22 @@ func (d *Directory) search(ctx context.Context, keys []string) (finding, error) 
 	return f, nil
 }
 
-func (d *Directory) request(filter string, people int) Request {
+// base is the entry under which people are searched for.
+func (d *Directory) base(ctx context.Context) (string, error) {
+	if d.o.BaseDN != "" {
+		return d.o.BaseDN, nil
+	}
+	return d.client.base(ctx)
+}
+
+func (d *Directory) request(base, filter string, people int) Request {
 	attributes := slices.Clone(d.o.Attributes)
 	for _, name := range append(d.template.attributes(), personAttributes...) {
 		if !slices.ContainsFunc(attributes, func(a string) bool { return strings.EqualFold(a, name) }) {
 			attributes = append(attributes, name)
 		}
 	}
-	return Request{BaseDN: d.o.BaseDN, Scope: d.o.Scope, Filter: filter, Attributes: attributes,
+	return Request{BaseDN: base, Scope: d.o.Scope, Filter: filter, Attributes: attributes,
 		SizeLimit: people*entriesPerPerson + spareEntries}
 }
 

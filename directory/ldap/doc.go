@@ -7,5 +7,6 @@
 // An outage is never an absence (invariant 2): directory.ErrNotFound is returned only where a server gave a clean,
 // complete and empty answer. Everything else, a size limit, a missing search base, a refused bind, is an outage.
 //
-// Interim: SASL EXTERNAL and discovery by DNS are not here yet.
+// GSSAPI is not here: go-ldap's is built on gokrb5, which had no release since 2023, and SASL EXTERNAL or a service account
+// over TLS serves the same directories.
 package ldap

@@ -17,6 +17,7 @@ type Stage string
 
 // The stages, in their order.
 const (
+	StageDiscover Stage = "DNS"
 	StageConnect  Stage = "connect"
 	StageTLS      Stage = "TLS"
 	StageStartTLS Stage = "StartTLS"

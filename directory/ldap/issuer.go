@@ -49,7 +49,7 @@ func (d *Directory) helpers(ctx context.Context, ders [][]byte) [][]byte {
 				continue
 			}
 			dn := d.issuerEntry(cert)
-			if dn == "" || asked[dn] || !Holds(d.o.BaseDN, dn) {
+			if base, err := d.base(ctx); err != nil || dn == "" || asked[dn] || !Holds(base, dn) {
 				continue
 			}
 			asked[dn] = true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,6 +18,11 @@ type ClientOptions struct {
 	// ldapi://%2Fpath%2Fof%2Fsocket). They hold the same data: the next one is asked only while those before it do not
 	// answer.
 	URLs []string
+
+	// Discover is a domain whose servers DNS names, in the place of URLs. They are asked over TLS only, and get no
+	// credentials. LookupSRV asks DNS; nil: the system's resolver.
+	Discover  string
+	LookupSRV LookupSRV
 
 	// StartTLS makes TLS out of each ldap:// connection before anything else is said. A server that refuses counts as
 	// down; nothing ever goes on in clear.
@@ -34,6 +40,10 @@ type ClientOptions struct {
 	// changed password file counts. Its result is not kept.
 	BindDN       string
 	BindPassword func() ([]byte, error)
+
+	// External binds by SASL EXTERNAL (RFC 4422 appendix A): as whom the server takes our TLS client certificate, which
+	// TLS must have, or, over ldapi, our user id. A bind that fails is an outage, never an anonymous one instead.
+	External bool
 
 	// Timeout is how long one question to one server may take, connecting included. Default 10 s.
 	Timeout time.Duration
@@ -53,8 +63,15 @@ type ClientOptions struct {
 }
 
 func (o *ClientOptions) complete() error {
-	if len(o.URLs) == 0 {
+	switch {
+	case o.Discover != "" && (len(o.URLs) > 0 || o.BindDN != "" || o.External || o.TLS != nil && len(o.TLS.Certificates) > 0):
+		return errors.New("servers that DNS names get no credentials, and stand in the place of URLs")
+	case o.Discover == "" && len(o.URLs) == 0:
 		return errors.New("no URL of a server is given")
+	case o.BindDN != "" && o.External:
+		return errors.New("SASL EXTERNAL and a bind DN exclude each other")
+	case o.LookupSRV == nil:
+		o.LookupSRV = net.DefaultResolver.LookupSRV
 	}
 	if o.BindDN != "" && o.BindPassword == nil {
 		return fmt.Errorf("bind_dn %q is given without a password: directories take that for no bind at all", o.BindDN)
@@ -149,7 +166,7 @@ func (o *Options) complete() error {
 	switch {
 	case o.Name == "":
 		return errors.New("the directory has no name")
-	case o.BaseDN == "":
+	case o.BaseDN == "" && o.Discover == "":
 		return errors.New("no base_dn is given")
 	case o.Filter == "":
 		return errors.New("no filter is given; a preset brings one")
@@ -187,4 +204,17 @@ func (s Scope) String() string {
 		return "base"
 	}
 	return "sub"
+}
+
+// ParseScope reads sub, one or base; empty is sub.
+func ParseScope(name string) (Scope, error) {
+	for _, s := range []Scope{WholeSubtree, SingleLevel, BaseObject} {
+		if name == s.String() {
+			return s, nil
+		}
+	}
+	if name == "" {
+		return WholeSubtree, nil
+	}
+	return WholeSubtree, fmt.Errorf("scope %q is none of sub, one, base", name)
 }

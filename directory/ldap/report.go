@@ -6,10 +6,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	ldap "github.com/go-ldap/ldap/v3"
 
 	"github.com/sealist/sealist/directory"
 )
@@ -43,6 +46,7 @@ type ServerReport struct {
 	URL          string     `json:"url"`
 	Stage        Stage      `json:"stage,omitempty"` // at which it failed
 	Error        string     `json:"error,omitempty"`
+	Remedy       string     `json:"remedy,omitempty"` // what to do about it
 	TLS          *TLSReport `json:"tls,omitempty"`
 	BindIdentity string     `json:"bind_identity,omitempty"` // "anonymous" or the bind DN, once that has worked
 	Milliseconds float64    `json:"milliseconds"`            // to connect, bind and search
@@ -98,13 +102,23 @@ func (d *Directory) Test(ctx context.Context, address string) Report {
 	_, _, valid := directory.Split(key)
 	r := Report{Directory: d.o.Name, Address: address, Served: valid && directory.Serves(d.o.Domains, key), BaseDN: d.o.BaseDN,
 		Scope: d.o.Scope.String(), Filter: d.template.expand(key)}
-	request := d.request(r.Filter, 1)
-	r.Attributes = request.Attributes
 	if !valid {
 		r.Error = fmt.Sprintf("%q is no e-mail address", address)
 		return r
 	}
-	for _, s := range d.client.servers {
+	servers, undiscovered := d.client.current(ctx)
+	if undiscovered != nil {
+		r.Error = undiscovered.Error()
+		return r
+	}
+	base, err := d.base(ctx)
+	if err != nil {
+		r.Error = err.Error() // each server says why below
+	}
+	r.BaseDN = base
+	request := d.request(base, r.Filter, 1)
+	r.Attributes = request.Attributes
+	for _, s := range servers {
 		report, answer := d.try(ctx, s, request)
 		r.Servers = append(r.Servers, report)
 		if answer != nil && r.AnsweredBy == "" {
@@ -129,7 +143,7 @@ func (d *Directory) try(ctx context.Context, s *server, request Request) (report
 	within, cancel := context.WithTimeoutCause(ctx, s.o.Timeout, errTimeout)
 	defer cancel()
 	fail := func(e *Error) (ServerReport, *Reply) {
-		report.Stage, report.Error = e.Stage, e.Err.Error()
+		report.Stage, report.Error, report.Remedy = e.Stage, e.Err.Error(), remedy(e, s)
 		return report, nil
 	}
 	conn, failed := dial(within, s.target, s.o)
@@ -139,8 +153,14 @@ func (d *Directory) try(ctx context.Context, s *server, request Request) (report
 	defer conn.close()
 	report.TLS = tlsReport(conn)
 	report.BindIdentity = "anonymous"
-	if s.o.BindDN != "" {
+	switch {
+	case s.o.BindDN != "":
 		report.BindIdentity = s.o.BindDN
+	case s.o.External:
+		report.BindIdentity = "SASL EXTERNAL"
+		if who, err := conn.ldap.WhoAmI(nil); err == nil && who.AuthzID != "" { // RFC 4532; not every server has it
+			report.BindIdentity += " as " + who.AuthzID
+		}
 	}
 	result, failed := s.ask(within, within, conn, d.client.searchRequest(request))
 	if failed != nil {
@@ -148,6 +168,38 @@ func (d *Directory) try(ctx context.Context, s *server, request Request) (report
 	}
 	whole := d.client.reply(s.target, result)
 	return report, &whole
+}
+
+// remedy is what to do about a failure.
+func remedy(e *Error, s *server) string {
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(e.Err, &unknown):
+		return "set cafile to the authority that signed the server's certificate"
+	case errors.As(e.Err, &name):
+		return "write the URL with a name that the certificate has, or set server_name to it"
+	case errors.As(e.Err, &invalid):
+		return "the server needs a new certificate; look at its dates and purposes"
+	case e.Code == ldap.LDAPResultInvalidCredentials && s.o.External:
+		return "the server knows nobody by our client certificate or user id: see how it maps them (olcAuthzRegexp)"
+	case e.Code == ldap.LDAPResultInvalidCredentials:
+		return "bind_dn or what bind_password_file holds is wrong, or the account is locked: try both with ldapwhoami"
+	case e.Code == ldap.LDAPResultStrongAuthRequired, e.Code == ldap.LDAPResultConfidentialityRequired:
+		return "the server wants TLS before a password: write ldaps://, or set starttls"
+	case e.Code == ldap.LDAPResultNoSuchObject:
+		return "base_dn does not exist there, or we may not see it"
+	case e.Code == ldap.LDAPResultInsufficientAccessRights, e.Code == ldap.LDAPResultInappropriateAuthentication:
+		return "set bind_dn, or have the server let this user search"
+	case e.Stage == StageStartTLS:
+		return "the server does not offer StartTLS: write ldaps://, or have TLS set up there; Sealist does not go on in clear"
+	case e.Stage == StageConnect:
+		return "nothing answers there: look at the URL's host and port, at firewalls, and whether the server runs"
+	case e.Stage == StageTLS:
+		return "is it an ldaps port? ldap:// with starttls is another one, 389 as a rule"
+	}
+	return ""
 }
 
 func tlsReport(conn *connection) *TLSReport {
