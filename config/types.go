@@ -421,7 +421,7 @@ type Resolver struct {
 	// on lists that allow it, too.
 	AllowExpired bool `mapstructure:"allow_expired"`
 
-	// Octets of memory for what members' addresses resolved to; some 1.8 KB a
+	// Octets of memory for what members' addresses resolved to; about 1 KB a
 	// member.
 	Memory int64 `mapstructure:"memory" min:"1048576" max:"8589934592"`
 }

@@ -392,7 +392,7 @@ func TestResultsAreRemembered(t *testing.T) {
 	if len(s.asked) != len(addresses) {
 		t.Errorf("the source was asked %d times", len(s.asked))
 	}
-	small := resolver.New([]resolver.Source{s}, trusting(ca), resolver.Options{Changes: steady, Memory: 20_000})
+	small := resolver.New([]resolver.Source{s}, trusting(ca), resolver.Options{Changes: steady, Memory: 12_000})
 	small.Resolve(t.Context(), addresses, resolver.Allowances{})
 	if n := small.Remembered(); n == 0 || n > 12 {
 		t.Errorf("%d results are remembered", n)
