@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/listd/task"
 	"github.com/sealist/sealist/resolver"
 )
@@ -18,21 +17,11 @@ func (s *Sealist) Tasks(owner string) *task.Scheduler {
 func (s *Sealist) jobs() []task.Job {
 	return []task.Job{
 		{Name: "purge", Every: time.Hour, Run: s.purge},
-		{Name: "include_sync", Every: time.Minute, Run: s.admin().SyncDue},
 		{Name: "harvest_expire", Every: time.Hour, Run: s.expireHarvest},
 		{Name: "listmaster_report", Every: 24 * time.Hour, Run: s.report},
 		{Name: "crl_refresh", Every: time.Minute, Run: s.refreshCRLs},
 		{Name: "resolver_refresh", Every: time.Minute, Run: resolver.NewRefresher(s.Resolver, s.Store).Refresh},
 	}
-}
-
-// admin is what the server itself does as a listmaster would.
-func (s *Sealist) admin() *admin.Admin {
-	p := admin.Parts{Store: s.Store, Graces: s.Graces(), Actor: "listd", Clock: s.o.Clock, Log: s.log}
-	for _, d := range s.Directories {
-		p.MemberSources = append(p.MemberSources, d)
-	}
-	return admin.New(p)
 }
 
 // maxStrangers is how many harvested certificates are kept of people who are members of no list.

@@ -33,7 +33,8 @@ func (s *Sealist) report(ctx context.Context) (string, error) {
 
 // troubles are what needs a listmaster, a line each: what, where, since when, until when it does no harm, and what to do.
 func (s *Sealist) troubles(ctx context.Context) ([]string, error) {
-	crls, err := s.admin().CRLs(ctx)
+	a := admin.New(admin.Parts{Store: s.Store, Graces: s.Graces(), Clock: s.o.Clock})
+	crls, err := a.CRLs(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -50,18 +51,6 @@ func (s *Sealist) troubles(ctx context.Context) ([]string, error) {
 	for _, t := range tasks {
 		if t.Failures > 0 && t.Last != nil && t.Last.Error != "" {
 			lines = append(lines, fmt.Sprintf("The task %s failed %d times in a row, last at %s: %s.", t.Name, t.Failures, moment(t.Last.Ended), t.Last.Error))
-		}
-	}
-	includes, err := s.Store.Includes(ctx, store.IncludeFilter{})
-	if err != nil {
-		return nil, err
-	}
-	for _, i := range includes {
-		switch {
-		case i.Error != "":
-			lines = append(lines, fmt.Sprintf("Include %d of the directory %s gave no complete answer, so its list stays as it is: %s.", i.ID, i.Directory, i.Error))
-		case i.Waiting != "":
-			lines = append(lines, fmt.Sprintf("Include %d of the directory %s waits for your word: %s.", i.ID, i.Directory, i.Waiting))
 		}
 	}
 	return lines, nil

@@ -95,7 +95,7 @@ func (c *Cached) LookupSince(ctx context.Context, addresses []string, since time
 		}
 		asked, open = append(asked, address), append(open, i)
 	}
-	for n, a := range c.fetch(ctx, asked, now) {
+	for n, a := range c.fetch(ctx, asked) {
 		i := open[n]
 		if err := a.Outage(); err != nil && since.IsZero() {
 			k, ok := kept[directory.Normalise(a.Address)]
@@ -131,9 +131,8 @@ func (c *Cached) kept(ctx context.Context, addresses []string) map[string]direct
 	return by
 }
 
-// fetch asks the source, for each address once, and keeps what it says. The question goes on when its caller leaves. began
-// is when the caller looked at what is kept.
-func (c *Cached) fetch(ctx context.Context, addresses []string, began time.Time) []directory.Answer {
+// fetch asks the source, for each address once, and keeps what it says. The question goes on when its caller leaves.
+func (c *Cached) fetch(ctx context.Context, addresses []string) []directory.Answer {
 	if len(addresses) == 0 {
 		return nil
 	}
@@ -152,7 +151,7 @@ func (c *Cached) fetch(ctx context.Context, addresses []string, began time.Time)
 	}
 	c.mu.Unlock()
 	if len(mine) > 0 {
-		go c.ask(context.WithoutCancel(ctx), mine, began)
+		go c.ask(context.WithoutCancel(ctx), mine)
 	}
 	answers := make([]directory.Answer, len(addresses))
 	for i, f := range flights {
@@ -167,8 +166,8 @@ func (c *Cached) fetch(ctx context.Context, addresses []string, began time.Time)
 	return answers
 }
 
-// ask asks the source and lets the flights land. What another flight brought since it began is not asked for again.
-func (c *Cached) ask(ctx context.Context, keys []string, began time.Time) {
+// ask asks the source and lets the flights land.
+func (c *Cached) ask(ctx context.Context, keys []string) {
 	answers := directory.Fail(keys, errBroken)
 	defer func() {
 		p := recover()
@@ -184,24 +183,9 @@ func (c *Cached) ask(ctx context.Context, keys []string, began time.Time) {
 			c.o.Log.Error("panic while asking a source of certificates", "source", c.Name(), "panic", fmt.Sprintf("%T", p))
 		}
 	}()
-	kept := c.kept(ctx, keys)
-	var open []int
-	var asked []string
-	for i, key := range keys {
-		if k, ok := kept[key]; ok && !k.Fetched.Before(began) {
-			answers[i] = k
-			continue
-		}
-		open, asked = append(open, i), append(asked, key)
-	}
-	if len(asked) == 0 {
-		return
-	}
-	if got := c.source.Lookup(ctx, asked); len(got) == len(asked) {
-		for n, i := range open {
-			answers[i] = got[n]
-		}
-		c.keep(ctx, asked, got)
+	if got := c.source.Lookup(ctx, keys); len(got) == len(keys) {
+		answers = got
+		c.keep(ctx, keys, answers)
 	}
 }
 

@@ -57,7 +57,6 @@ func withSession(c *cobra.Command, g *globals, act func(ctx context.Context, s *
 	p.Scheduler = parts.Tasks(fmt.Sprintf("%s, process %d", actor, os.Getpid()))
 	for _, d := range parts.Directories {
 		p.Directories = append(p.Directories, d)
-		p.MemberSources = append(p.MemberSources, d)
 	}
 	return act(ctx, &session{Admin: admin.New(p), config: settings})
 }

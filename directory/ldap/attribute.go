@@ -24,14 +24,6 @@ func (c *Client) Values(ctx context.Context, dn, attribute string) ([][]byte, er
 	return nil, directory.ErrNotFound
 }
 
-// Search asks the directory, as Client.Search does.
-func (d *Directory) Search(ctx context.Context, r Request) (Reply, error) {
-	return d.client.Search(ctx, r)
-}
-
-// Domains are those of the addresses that the directory answers for.
-func (d *Directory) Domains() []string { return d.o.Domains }
-
 // Values reads one attribute of one entry, as Client.Values does.
 func (d *Directory) Values(ctx context.Context, dn, attribute string) ([][]byte, error) {
 	return d.client.Values(ctx, dn, attribute)

@@ -42,7 +42,6 @@ type Request struct {
 	Filter     string   // RFC 4515; every value in it escaped
 	Attributes []string // bare names; none asks for no attribute at all
 	SizeLimit  int      // entries expected at most; more are ErrTruncated. 0: no limit of ours
-	PageSize   int      // entries asked for at a time (RFC 2696); 0: all at once
 }
 
 // Reply is a complete answer.
@@ -91,7 +90,7 @@ func (c *Client) Search(ctx context.Context, r Request) (Reply, error) {
 	if _, err := ldap.CompileFilter(r.Filter); err != nil { // our fault: no server must be thought down for it
 		return Reply{}, Errors{{Server: "filter " + r.Filter, Stage: StageSearch, Code: ldap.LDAPResultFilterError, Err: err}}
 	}
-	request := question{c.searchRequest(r), r.PageSize}
+	request := c.searchRequest(r)
 	var errs Errors
 	servers, undiscovered := c.current(ctx)
 	if undiscovered != nil {

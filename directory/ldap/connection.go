@@ -83,21 +83,6 @@ func (c *connection) establish(ctx context.Context, t target, o *ClientOptions) 
 	return nil
 }
 
-// question is a search, all at once or in pages.
-type question struct {
-	*ldap.SearchRequest
-	pageSize int
-}
-
-// put asks it. A request with pages is changed as they come, so each attempt has its own.
-func (q question) put(conn *ldap.Conn) (*ldap.SearchResult, error) {
-	if q.pageSize == 0 {
-		return conn.Search(q.SearchRequest)
-	}
-	own := *q.SearchRequest
-	return conn.SearchWithPaging(&own, uint32(q.pageSize))
-}
-
 // outcome is how a search ended.
 type outcome struct {
 	result *ldap.SearchResult
@@ -105,13 +90,13 @@ type outcome struct {
 }
 
 // ask sends a search. Its outcome comes on the channel, at the latest when the connection is closed.
-func (c *connection) ask(r question) <-chan outcome {
+func (c *connection) ask(r *ldap.SearchRequest) <-chan outcome {
 	c.limit.read.Store(0)
 	c.pending.Add(1)
 	answer := make(chan outcome, 1)
 	go func() {
 		defer c.pending.Add(-1)
-		result, err := r.put(c.ldap)
+		result, err := c.ldap.Search(r)
 		answer <- outcome{result, err}
 	}()
 	return answer

@@ -222,11 +222,3 @@ func text(p *ber.Packet) string {
 	}
 	return p.Data.String()
 }
-
-// CheckFilter says what is wrong with a filter without placeholders (RFC 4515).
-func CheckFilter(text string) error {
-	if _, err := ldap.CompileFilter(text); err != nil {
-		return fmt.Errorf("filter %s: %w", text, err)
-	}
-	return nil
-}

@@ -63,9 +63,9 @@ func (d *Directory) helpers(ctx context.Context, ders [][]byte) [][]byte {
 	return found
 }
 
-// NoSuchEntry says that a server has no entry of that name. Of a search's base that is a mistake of the configuration, and
+// noSuchEntry says that a server has no entry of that name. Of a search's base that is a mistake of the configuration, and
 // an outage; of an issuer it is an answer.
-func NoSuchEntry(err error) bool {
+func noSuchEntry(err error) bool {
 	var failed Errors
 	return errors.As(err, &failed) && len(failed) > 0 && failed[len(failed)-1].Code == ldap.LDAPResultNoSuchObject
 }
@@ -115,7 +115,7 @@ func (d *Directory) issuer(ctx context.Context, dn string) [][]byte {
 		return e.certificates
 	}
 	values, err := d.client.Values(ctx, dn, attributeCA)
-	if err != nil && !errors.Is(err, directory.ErrNotFound) && !NoSuchEntry(err) {
+	if err != nil && !errors.Is(err, directory.ErrNotFound) && !noSuchEntry(err) {
 		return e.certificates // what was known before, if anything
 	}
 	e = issuerEntry{at: now}

@@ -54,12 +54,6 @@ func unfit(e Entry, now time.Time) (reason, detail string) {
 	return "", ""
 }
 
-// Unfit says why an entry is no person's who could be a member; empty if nothing speaks against it.
-func Unfit(e Entry) string {
-	_, detail := unfit(e, time.Now())
-	return detail
-}
-
 func first(e Entry, name string) string {
 	for _, v := range e.Values(name) {
 		return strings.TrimSpace(string(v))

@@ -162,7 +162,7 @@ func (d *Directory) try(ctx context.Context, s *server, request Request) (report
 			report.BindIdentity += " as " + who.AuthzID
 		}
 	}
-	result, failed := s.ask(within, within, conn, question{d.client.searchRequest(request), 0})
+	result, failed := s.ask(within, within, conn, d.client.searchRequest(request))
 	if failed != nil {
 		return fail(failed)
 	}

@@ -39,7 +39,7 @@ var errTimeout = errors.New("no answer in time")
 
 // search asks this server within its time. A connection that was lying there may have died unnoticed: that is worth one
 // new one.
-func (s *server) search(ctx context.Context, r question) (*ldap.SearchResult, *Error) {
+func (s *server) search(ctx context.Context, r *ldap.SearchRequest) (*ldap.SearchResult, *Error) {
 	within, cancel := context.WithTimeoutCause(ctx, s.o.Timeout, errTimeout)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
@@ -67,7 +67,7 @@ func (s *server) search(ctx context.Context, r question) (*ldap.SearchResult, *E
 }
 
 // ask sends one search and waits for the answer. A caller who leaves leaves a watch behind.
-func (s *server) ask(ctx, within context.Context, conn *connection, r question) (*ldap.SearchResult, *Error) {
+func (s *server) ask(ctx, within context.Context, conn *connection, r *ldap.SearchRequest) (*ldap.SearchResult, *Error) {
 	defer func() { conn.lastUsed.Store(s.o.Clock().UnixNano()) }()
 	answer := conn.ask(r)
 	select {

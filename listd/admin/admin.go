@@ -26,16 +26,15 @@ import (
 // Parts is what the use cases work with. Those that a use case does not need
 // may be nil.
 type Parts struct {
-	Store         *store.Store
-	Keyring       Keyring
-	Resolver      Resolver
-	Directories   []Directory    // LDAP directories, in the order of the configuration
-	MemberSources []MemberSource // in which lists' members may be
-	Trust         resolver.Judge // the site's trust
-	Caching       Caching        // how long directories' answers count
-	Graces        Graces
-	Fetcher       Fetcher
-	Scheduler     Scheduler
+	Store       *store.Store
+	Keyring     Keyring
+	Resolver    Resolver
+	Directories []Directory    // LDAP directories, in the order of the configuration
+	Trust       resolver.Judge // the site's trust
+	Caching     Caching        // how long directories' answers count
+	Graces      Graces
+	Fetcher     Fetcher
+	Scheduler   Scheduler
 
 	Domains []string         // domains in which lists may be made; empty: any
 	Actor   string           // who acts, for the audit log, as "listmaster (user root)"

@@ -78,8 +78,7 @@ func (s *Store) UpdateList(ctx context.Context, l list.List) error {
 }
 
 // AddMembers adds people to a list and returns how many were new. Somebody who
-// is there already in the same role is left as he is; who was there only because an
-// include brought him is a subscriber from now on, and counts as new. Member.List is not read;
+// is there already in the same role is left as he is. Member.List is not read;
 // an empty Role is list.RoleMember, a zero Added is now. One transaction.
 // ErrNotFound if there is no such list.
 func (s *Store) AddMembers(ctx context.Context, id list.ID, members []list.Member) (added int, err error) {
@@ -97,7 +96,7 @@ func (s *Store) AddMembers(ctx context.Context, id list.ID, members []list.Membe
 				when = s.now()
 			}
 			n, err := h.exec(ctx, `INSERT INTO member (list, address, address_key, role, name, suspended, added) VALUES (?,?,?,?,?,?,?)
-				ON CONFLICT (list, address_key, role) DO UPDATE SET subscribed = 1 WHERE member.subscribed = 0`,
+				ON CONFLICT (list, address_key, role) DO NOTHING`,
 				id, m.Address.String(), m.Address.Key(), role, m.Name, boolean(m.Suspended), when)
 			if err != nil {
 				return err

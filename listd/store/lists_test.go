@@ -45,7 +45,7 @@ func TestListsBeforeMailListAgents(t *testing.T) {
 	w := newWorld(t)
 	for _, undo := range []string{
 		`ALTER TABLE list DROP COLUMN mail_list_agent`, `ALTER TABLE list DROP COLUMN allow_expired`, `DROP TABLE answer`,
-		`DELETE FROM meta WHERE name IN ('certificates', 'crls')`, `DROP TABLE task`, `DROP TABLE task_run`, `DROP TABLE crl`, `DROP TABLE certificate_mark`, `DROP TABLE included`, `DROP TABLE include`, `ALTER TABLE member DROP COLUMN subscribed`, `ALTER TABLE certificate DROP COLUMN capabilities_at`,
+		`DELETE FROM meta WHERE name IN ('certificates', 'crls')`, `DROP TABLE task`, `DROP TABLE task_run`, `DROP TABLE crl`, `DROP TABLE certificate_mark`, `ALTER TABLE certificate DROP COLUMN capabilities_at`,
 	} {
 		w.must(w.Exec(w.ctx, undo))
 	}
