@@ -95,7 +95,7 @@ func (c *Cached) LookupSince(ctx context.Context, addresses []string, since time
 		}
 		asked, open = append(asked, address), append(open, i)
 	}
-	for n, a := range c.fetch(ctx, asked) {
+	for n, a := range c.fetch(ctx, asked, now) {
 		i := open[n]
 		if err := a.Outage(); err != nil && since.IsZero() {
 			k, ok := kept[directory.Normalise(a.Address)]
@@ -131,8 +131,9 @@ func (c *Cached) kept(ctx context.Context, addresses []string) map[string]direct
 	return by
 }
 
-// fetch asks the source, for each address once, and keeps what it says. The question goes on when its caller leaves.
-func (c *Cached) fetch(ctx context.Context, addresses []string) []directory.Answer {
+// fetch asks the source, for each address once, and keeps what it says. The question goes on when its caller leaves. began
+// is when the caller looked at what is kept.
+func (c *Cached) fetch(ctx context.Context, addresses []string, began time.Time) []directory.Answer {
 	if len(addresses) == 0 {
 		return nil
 	}
@@ -151,7 +152,7 @@ func (c *Cached) fetch(ctx context.Context, addresses []string) []directory.Answ
 	}
 	c.mu.Unlock()
 	if len(mine) > 0 {
-		go c.ask(context.WithoutCancel(ctx), mine)
+		go c.ask(context.WithoutCancel(ctx), mine, began)
 	}
 	answers := make([]directory.Answer, len(addresses))
 	for i, f := range flights {
@@ -166,8 +167,8 @@ func (c *Cached) fetch(ctx context.Context, addresses []string) []directory.Answ
 	return answers
 }
 
-// ask asks the source and lets the flights land.
-func (c *Cached) ask(ctx context.Context, keys []string) {
+// ask asks the source and lets the flights land. What another flight brought since it began is not asked for again.
+func (c *Cached) ask(ctx context.Context, keys []string, began time.Time) {
 	answers := directory.Fail(keys, errBroken)
 	defer func() {
 		p := recover()
@@ -183,9 +184,24 @@ func (c *Cached) ask(ctx context.Context, keys []string) {
 			c.o.Log.Error("panic while asking a source of certificates", "source", c.Name(), "panic", fmt.Sprintf("%T", p))
 		}
 	}()
-	if got := c.source.Lookup(ctx, keys); len(got) == len(keys) {
-		answers = got
-		c.keep(ctx, keys, answers)
+	kept := c.kept(ctx, keys)
+	var open []int
+	var asked []string
+	for i, key := range keys {
+		if k, ok := kept[key]; ok && !k.Fetched.Before(began) {
+			answers[i] = k
+			continue
+		}
+		open, asked = append(open, i), append(asked, key)
+	}
+	if len(asked) == 0 {
+		return
+	}
+	if got := c.source.Lookup(ctx, asked); len(got) == len(asked) {
+		for n, i := range open {
+			answers[i] = got[n]
+		}
+		c.keep(ctx, asked, got)
 	}
 }
 
