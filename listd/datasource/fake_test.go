@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
@@ -18,9 +17,6 @@ import (
 type fake struct {
 	url    string
 	answer func(search) reply
-
-	mu    sync.Mutex
-	asked []search
 }
 
 // search is a search request.
@@ -81,12 +77,6 @@ func startFake(t testing.TB, answer func(search) reply) *fake {
 	return f
 }
 
-func (f *fake) searches() []search {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.asked)
-}
-
 func (f *fake) converse(conn net.Conn) {
 	defer conn.Close()
 	in, out := bufio.NewReader(conn), bufio.NewWriter(conn)
@@ -101,9 +91,6 @@ func (f *fake) converse(conn net.Conn) {
 			out.Write(message(id, result(goldap.ApplicationBindResponse, 0), nil))
 		case goldap.ApplicationSearchRequest:
 			s := readSearch(packet)
-			f.mu.Lock()
-			f.asked = append(f.asked, s)
-			f.mu.Unlock()
 			r := f.answer(s)
 			if r.raw != nil {
 				out.Write(r.raw)
