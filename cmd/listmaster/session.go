@@ -48,7 +48,7 @@ func withSession(c *cobra.Command, g *globals, act func(ctx context.Context, s *
 	}
 	defer parts.Close()
 	p := admin.Parts{
-		Store: parts.Store, Keyring: parts.Keyring, Resolver: parts.Resolver, Trust: parts.Judge,
+		Store: parts.Store, Keyring: parts.Keyring, Resolver: parts.Resolver, Trust: parts.Judge, Includes: parts.Includes,
 		Domains: settings.Domains, Actor: actor, Log: log,
 	}
 	for _, d := range parts.Directories {

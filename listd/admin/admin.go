@@ -29,6 +29,7 @@ type Parts struct {
 	Keyring     Keyring
 	Resolver    Resolver
 	Directories []Directory    // LDAP directories, in the order of the configuration
+	Includes    Includes       // members from the directories
 	Trust       resolver.Judge // the site's trust
 
 	Domains []string         // domains in which lists may be made; empty: any

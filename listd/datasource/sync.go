@@ -95,12 +95,17 @@ func (s *Syncer) Sync(ctx context.Context, i store.Include, o Options) (store.In
 	return s.Apply(ctx, i, o, found, start)
 }
 
-// Apply brings a list in line with what Find found since start.
+// Apply brings a list in line with what Find found since start. An include without a number is not kept: only a dry run
+// can be made of it.
 func (s *Syncer) Apply(ctx context.Context, i store.Include, o Options, found Found, start time.Time) (store.IncludeRun, error) {
-	run, err := s.store.SyncInclude(ctx, store.IncludeSync{
+	y := store.IncludeSync{
 		Include: i.ID, Found: found.Members, Keep: found.Keep, Refused: found.Refused, Server: found.Server,
 		Started: start, Took: s.clock().Sub(start), Actor: o.Actor, DryRun: o.DryRun, First: o.First, Approve: o.Approve,
-	})
+	}
+	if i.ID == 0 {
+		y.Unsaved = &i
+	}
+	run, err := s.store.SyncInclude(ctx, y)
 	if err != nil || o.DryRun {
 		return run, err
 	}

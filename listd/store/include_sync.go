@@ -17,6 +17,7 @@ const changeFloor = 5
 // IncludeSync is the whole of what an include's source has now.
 type IncludeSync struct {
 	Include int64
+	Unsaved *Include         // for a dry run: an include that is not kept yet; Include is 0 then
 	Found   []IncludedMember // each address once
 	Keep    []string         // entries whose address could not be learnt now: who came from one stays
 	Refused []Refusal
@@ -104,7 +105,9 @@ type syncPlan struct {
 func planSync(ctx context.Context, h handle, y IncludeSync) (syncPlan, error) {
 	var p syncPlan
 	var err error
-	if p.include, err = scanInclude(h.row(ctx, `SELECT `+includeColumns+` FROM include WHERE id = ?`, y.Include)); err != nil {
+	if y.Unsaved != nil && y.DryRun {
+		p.include = *y.Unsaved
+	} else if p.include, err = scanInclude(h.row(ctx, `SELECT `+includeColumns+` FROM include WHERE id = ?`, y.Include)); err != nil {
 		return p, err
 	}
 	if y.Approve && p.include.Pending == nil {
