@@ -17,6 +17,7 @@ func (s *Sealist) Tasks(owner string) *task.Scheduler {
 func (s *Sealist) jobs() []task.Job {
 	return []task.Job{
 		{Name: "purge", Every: time.Hour, Run: s.purge},
+		{Name: "include_sync", Every: time.Minute, Run: s.Includes.SyncDue},
 		{Name: "harvest_expire", Every: time.Hour, Run: s.expireHarvest},
 		{Name: "listmaster_report", Every: 24 * time.Hour, Run: s.report},
 		{Name: "crl_refresh", Every: time.Minute, Run: s.refreshCRLs},

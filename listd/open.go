@@ -22,6 +22,7 @@ import (
 	"github.com/sealist/sealist/directory/files"
 	"github.com/sealist/sealist/directory/harvest"
 	"github.com/sealist/sealist/directory/ldap"
+	"github.com/sealist/sealist/listd/datasource"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/resolver"
@@ -54,6 +55,7 @@ type Sealist struct {
 	Revocation  *revocation.Checker // what is known of CRLs and OCSP responders
 	Judge       *revocation.Judge   // paths and revocation; it waits for answers
 	Directories []*ldap.Directory   // in the order of the configuration
+	Includes    *datasource.Syncer  // members from the directories; SyncDue is a job for every minute
 	Harvest     *harvest.Harvest
 	Files       *files.Files
 	Resolver    *resolver.Resolver
@@ -146,6 +148,7 @@ func (s *Sealist) openSources(context.Context) error {
 		}
 		s.Directories = append(s.Directories, d)
 	}
+	s.Includes = datasource.New(datasource.Parts{Store: s.Store, Directories: s.Directories, Clock: s.o.Clock, Log: s.log})
 	s.Harvest = harvest.New(sourceHarvest, s.Store)
 	dir, err := s.pemFolder()
 	if err != nil {

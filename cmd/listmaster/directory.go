@@ -12,7 +12,7 @@ import (
 )
 
 func directoryCommand(g *globals) *cobra.Command {
-	return group("directory", "look at the LDAP directories", directoryLs(g), directoryTest(g))
+	return group("directory", "look at the LDAP directories, and take members from them", directoryLs(g), directoryTest(g), directorySync(g))
 }
 
 // directoryRow is one configured directory.

@@ -86,6 +86,9 @@ func memberLs(g *globals) *cobra.Command {
 					if m.Suspended {
 						state = "suspended"
 					}
+					if m.Included {
+						state += ", included"
+					}
 					rows = append(rows, []string{m.Address.String(), string(m.Role), state, date(m.Added), m.Name})
 				}
 				return table(c.OutOrStdout(), []string{"ADDRESS", "ROLE", "STATE", "SINCE", "NAME"}, rows)

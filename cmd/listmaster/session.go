@@ -49,7 +49,7 @@ func withSession(c *cobra.Command, g *globals, act func(ctx context.Context, s *
 	}
 	defer parts.Close()
 	p := admin.Parts{
-		Store: parts.Store, Keyring: parts.Keyring, Resolver: parts.Resolver, Trust: parts.Judge,
+		Store: parts.Store, Keyring: parts.Keyring, Resolver: parts.Resolver, Trust: parts.Judge, Includes: parts.Includes,
 		Caching: admin.Caching{Positive: time.Duration(settings.Resolver.PositiveTTL), Negative: time.Duration(settings.Resolver.NegativeTTL)},
 		Domains: settings.Domains, Actor: actor, Log: log,
 	}

@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -118,12 +119,13 @@ func (c *connection) tlsState() (tls.ConnectionState, bool) { return c.ldap.TLSC
 type limitedConn struct {
 	net.Conn
 	read atomic.Int64
+	most atomic.Int64 // 0: maxAnswerOctets
 }
 
-var errEndless = errors.New("the server's answer has more than 64 MB")
+var errEndless = errors.New("the server's answer is larger than any directory's should be")
 
 func (c *limitedConn) Read(p []byte) (int, error) {
-	if c.read.Load() > maxAnswerOctets {
+	if c.read.Load() > cmp.Or(c.most.Load(), maxAnswerOctets) {
 		return 0, errEndless
 	}
 	n, err := c.Conn.Read(p)

@@ -129,8 +129,7 @@ func (s *server) currentOrDialing() (*connection, *dialing, *Error) {
 	defer s.mu.Unlock()
 	now := s.o.Clock()
 	if s.breaker.open(now) {
-		wait := s.breaker.until.Sub(now).Round(time.Millisecond)
-		return nil, nil, &Error{Server: s.target.url, Stage: s.last.Stage, Code: -1, Err: fmt.Errorf("not asked again for %v after: %w", wait, s.last.Err)}
+		return nil, nil, s.notAsked(now)
 	}
 	if conn := s.current(now); conn != nil {
 		return conn, nil, nil
@@ -141,6 +140,12 @@ func (s *server) currentOrDialing() (*connection, *dialing, *Error) {
 	s.dialing = &dialing{done: make(chan struct{})}
 	go s.dial(s.dialing)
 	return nil, s.dialing, nil
+}
+
+// notAsked is the error of a server whose breaker is open. It wants the lock.
+func (s *server) notAsked(now time.Time) *Error {
+	wait := s.breaker.until.Sub(now).Round(time.Millisecond)
+	return &Error{Server: s.target.url, Stage: s.last.Stage, Code: -1, Err: fmt.Errorf("not asked again for %v after: %w", wait, s.last.Err)}
 }
 
 // current is the connection there is, unless it has been closed or lain idle for too long. It wants the lock.

@@ -30,6 +30,7 @@ type Parts struct {
 	Keyring     Keyring
 	Resolver    Resolver
 	Directories []Directory    // LDAP directories, in the order of the configuration
+	Includes    Includes       // members from the directories
 	Trust       resolver.Judge // the site's trust
 	Caching     Caching        // how long directories' answers count
 	Graces      Graces

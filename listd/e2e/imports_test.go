@@ -37,7 +37,7 @@ var rooms = map[string][]string{
 	"listd/scenario":   {"listd/list"},
 	"listd/store":      {"listd/list", "directory", "listd/crashpoint"},
 	"listd/keyring":    {"listd/list", "listd/store", "smime/trust"},
-	"listd/datasource": {"listd/list", "directory/ldap"},
+	"listd/datasource": {"listd/list", "listd/store", "directory", "directory/ldap"},
 	"listd/smtpd":      {"listd/list", "listd/store", "listd/bounce", "listd/crashpoint"},
 	"listd/compose":    {"listd/list", "smime", "smime/entity"},
 	"listd/notice":     {"listd/list", "listd/store", "listd/keyring", "resolver", "smime", "smime/entity"},

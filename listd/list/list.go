@@ -151,5 +151,6 @@ type Member struct {
 	Role      Role      `json:"role"`
 	Name      string    `json:"name,omitempty"`
 	Suspended bool      `json:"suspended,omitempty"` // receives no posts for now
+	Included  bool      `json:"included,omitempty"`  // put here by an include alone, and not by hand
 	Added     time.Time `json:"added"`               // UTC
 }

@@ -78,8 +78,9 @@ func (s *Store) UpdateList(ctx context.Context, l list.List) error {
 }
 
 // AddMembers adds people to a list and returns how many were new. Somebody who
-// is there already in the same role is left as he is. Member.List is not read;
-// an empty Role is list.RoleMember, a zero Added is now. One transaction.
+// is there already in the same role is left as he is; if an include had put him
+// there, he now stays without it. Member.List and Included are not read; an
+// empty Role is list.RoleMember, a zero Added is now. One transaction.
 // ErrNotFound if there is no such list.
 func (s *Store) AddMembers(ctx context.Context, id list.ID, members []list.Member) (added int, err error) {
 	err = s.write(ctx, "add members to list number "+id.String(), func(h handle) error {
@@ -102,6 +103,13 @@ func (s *Store) AddMembers(ctx context.Context, id list.ID, members []list.Membe
 				return err
 			}
 			added += int(n)
+			if n > 0 {
+				continue
+			}
+			if _, err := h.exec(ctx, `UPDATE member SET by_hand = 1 WHERE list = ? AND address_key = ? AND role = ? AND by_hand = 0`,
+				id, m.Address.Key(), role); err != nil {
+				return err
+			}
 		}
 		if added == 0 {
 			return nil
@@ -125,6 +133,7 @@ func (s *Store) UpdateMember(ctx context.Context, m list.Member) error {
 }
 
 // RemoveMembers takes people out of one role and returns how many were there.
+// Whom an include had put there it does not put back while he stands in it.
 // Copies that are queued for them are cancelled when their turn comes: the
 // sealing asks MemberOf.
 func (s *Store) RemoveMembers(ctx context.Context, id list.ID, role list.Role, addresses []list.Address) (removed int, err error) {
@@ -164,7 +173,7 @@ func (s *Store) Members(ctx context.Context, id list.ID, f MemberFilter) ([]list
 	if !f.After.Address.IsZero() {
 		c.add(`(address_key, role) > (?, ?)`, f.After.Address.Key(), f.After.Role)
 	}
-	rows, err := s.read().query(ctx, `SELECT list, address, role, name, suspended, added FROM member`+c.where()+
+	rows, err := s.read().query(ctx, `SELECT list, address, role, name, suspended, added, by_hand FROM member`+c.where()+
 		` ORDER BY address_key, role LIMIT ?`, append(c.args, limit(f.Limit))...)
 	all, err := collect(rows, err, scanMember)
 	return all, s.wrap("members of list number "+id.String(), err)
@@ -174,10 +183,11 @@ func scanMember(row scanner) (list.Member, error) {
 	var m list.Member
 	var address string
 	var added int64
-	if err := row.Scan(&m.List, &address, &m.Role, &m.Name, &m.Suspended, &added); err != nil {
+	var byHand bool
+	if err := row.Scan(&m.List, &address, &m.Role, &m.Name, &m.Suspended, &added, &byHand); err != nil {
 		return m, err
 	}
-	m.Added = fromMicros(added)
+	m.Added, m.Included = fromMicros(added), !byHand
 	return m, m.Address.UnmarshalText([]byte(address))
 }
 

@@ -1,7 +1,10 @@
 package store_test
 
 import (
+	"database/sql"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/sealist/sealist/listd/list"
@@ -40,22 +43,36 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// A database of the first version keeps its lists, which are no agents.
-func TestListsBeforeMailListAgents(t *testing.T) {
-	w := newWorld(t)
-	for _, undo := range []string{
-		`ALTER TABLE list DROP COLUMN mail_list_agent`, `ALTER TABLE list DROP COLUMN allow_expired`, `DROP TABLE answer`,
-		`DELETE FROM meta WHERE name IN ('certificates', 'crls')`, `DROP TABLE task`, `DROP TABLE task_run`, `DROP TABLE crl`, `DROP TABLE certificate_mark`, `ALTER TABLE certificate DROP COLUMN capabilities_at`,
-	} {
-		w.must(w.Exec(w.ctx, undo))
+// A database of the first version keeps its lists, which are no agents, and its members, who were all added by hand.
+func TestDatabaseOfTheFirstVersion(t *testing.T) {
+	first, err := os.ReadFile("migrations/sqlite/00001_first.sql")
+	if err != nil {
+		t.Fatal(err)
 	}
-	w.must(w.Exec(w.ctx, `DELETE FROM goose_db_version WHERE version_id >= 2`))
-	w.must(w.Close())
-	s, err := store.Open(w.ctx, "sqlite:"+w.path, store.Options{})
-	w.must(err)
-	w.Store = s
-	if l, err := w.ListByID(w.ctx, w.list); err != nil || l.Agent != list.NoAgent || l.Address != addr("news@lists.example.org") {
+	path := filepath.Join(t.TempDir(), "sealist.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.ExecContext(t.Context(), string(first)+`
+		CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL,
+			tstamp TIMESTAMP DEFAULT (datetime('now')));
+		INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1), (1, 1);
+		INSERT INTO list VALUES (1, 'news@lists.example.org', 'news@lists.example.org', '', 'public', 'open', 1);
+		INSERT INTO member VALUES (1, 1, 'Anna@example.org', 'anna@example.org', 'member', '', 0, 1);`)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), "sqlite:"+path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if l, err := s.ListByID(t.Context(), 1); err != nil || l.Agent != list.NoAgent || l.Address != addr("news@lists.example.org") {
 		t.Errorf("%+v, %v", l, err)
+	}
+	if members, err := s.Members(t.Context(), 1, store.MemberFilter{}); err != nil || len(members) != 1 || members[0].Included {
+		t.Errorf("%+v, %v", members, err)
 	}
 }
 
