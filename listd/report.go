@@ -12,7 +12,7 @@ import (
 )
 
 // report writes to the listmasters what needs them, if anything does: CRLs that cannot be had, and how long certificates
-// are used all the same, and tasks that fail.
+// are used all the same, members that directories want to change, and tasks that fail.
 func (s *Sealist) report(ctx context.Context) (string, error) {
 	lines, err := s.troubles(ctx)
 	if err != nil || len(lines) == 0 || len(s.Config.Listmasters) == 0 {
@@ -33,7 +33,7 @@ func (s *Sealist) report(ctx context.Context) (string, error) {
 
 // troubles are what needs a listmaster, a line each: what, where, since when, until when it does no harm, and what to do.
 func (s *Sealist) troubles(ctx context.Context) ([]string, error) {
-	a := admin.New(admin.Parts{Store: s.Store, Graces: s.Graces(), Clock: s.o.Clock})
+	a := admin.New(admin.Parts{Store: s.Store, Graces: s.Graces(), Includes: s.Includes, Clock: s.o.Clock})
 	crls, err := a.CRLs(ctx)
 	if err != nil {
 		return nil, err
@@ -42,6 +42,20 @@ func (s *Sealist) troubles(ctx context.Context) ([]string, error) {
 	for _, c := range crls {
 		if c.State != admin.CRLGood {
 			lines = append(lines, trouble(c, s.o.Clock()))
+		}
+	}
+	includes, err := a.ListIncludes(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range includes {
+		switch {
+		case i.Pending != nil:
+			lines = append(lines, fmt.Sprintf("A directory changes the members of %s by %d more and %d fewer, which waits for you: `listmaster directory sync %s --dry-run` shows it, --approve carries it out.",
+				i.List, i.Pending.Add, i.Pending.Remove, i.List))
+		case i.Last != nil && i.Last.Failed():
+			lines = append(lines, fmt.Sprintf("Members of %s were not synchronised with the directory %s, last at %s: %s. Nobody was added or removed; `listmaster directory sync %s` tries again.",
+				i.List, i.Directory, moment(i.Last.Started), i.Last.Reason, i.List))
 		}
 	}
 	tasks, err := s.Store.Tasks(ctx)

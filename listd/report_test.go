@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/config"
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/smime/smimetest"
 	"github.com/sealist/sealist/smime/trust"
 )
@@ -63,5 +65,28 @@ func TestListmastersHearOfCRLs(t *testing.T) {
 	})
 	if run, err := tasks.Now(t.Context(), "listmaster_report"); err != nil || run.Summary != "" {
 		t.Errorf("all is well: %+v, %v", run, err)
+	}
+}
+
+// TestListmastersHearOfIncludes: what waits for them, and what no directory answered.
+func TestListmastersHearOfIncludes(t *testing.T) {
+	w := newWorld(t)
+	w.config.Listmasters = []string{"boss@example.org"}
+	l, err := w.sealist.Store.List(t.Context(), list.MustParseAddress(secretList))
+	w.must(err)
+	i := store.Include{List: l.ID, Directory: "gone", Group: "cn=staff,dc=example,dc=org", Scope: "sub", Attribute: "mail", Every: time.Hour, MaxChange: 20, MaxMembers: 100}
+	i.ID, err = w.sealist.Store.CreateInclude(t.Context(), i)
+	w.must(err)
+	_, err = w.sealist.Store.FailInclude(t.Context(), store.IncludeRun{Include: i.ID, Started: time.Now(), Actor: "task", Reason: "the server is away"}, time.Now().Add(time.Hour))
+	w.must(err)
+	if run, err := w.sealist.Tasks("test").Now(t.Context(), "listmaster_report"); err != nil || run.Summary != "told 1 listmasters of 1 things" {
+		t.Errorf("%+v, %v", run, err)
+	}
+	w.start()
+	text := strings.ReplaceAll(string(w.sink.Wait(1)[0].Octets), "=\r\n", "")
+	for _, part := range []string{secretList, "the directory gone", "the server is away", "Nobody was added or removed", "listmaster directory sync"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("no %q in\n%s", part, text)
+		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/sealist/sealist/config"
 	"github.com/sealist/sealist/listd/admin"
-	"github.com/sealist/sealist/listd/store"
 )
 
 func includeCommand(g *globals) *cobra.Command {
@@ -100,7 +99,7 @@ func lastSync(i admin.IncludeDetails) string {
 	switch {
 	case i.Last == nil:
 		return "never"
-	case i.Last.Outcome == store.SyncFailed:
+	case i.Last.Failed():
 		return "failed: " + i.Last.Reason
 	case i.Pending != nil:
 		return "waits for you: " + i.Pending.Reason
@@ -205,10 +204,10 @@ func directorySync(g *globals) *cobra.Command {
 func syncVerdict(syncs []admin.Sync) error {
 	var verdict error
 	for _, s := range syncs {
-		switch s.Outcome {
-		case store.SyncFailed:
+		switch {
+		case s.Failed():
 			return &admin.Error{Kind: admin.Environment}
-		case store.SyncPending:
+		case s.Waits():
 			verdict = admin.ErrNegative
 		}
 	}
@@ -239,18 +238,18 @@ func printSync(out io.Writer, s admin.Sync) error {
 		name = s.List.String()
 	}
 	add, remove := "added", "removed"
-	if s.DryRun || s.Outcome == store.SyncPending {
+	if s.DryRun || s.Waits() {
 		add, remove = "to add", "to remove"
 	}
-	switch s.Outcome {
-	case store.SyncFailed:
+	switch {
+	case s.Failed():
 		fmt.Fprintf(&b, "%s: failed; its members stay as they are: %s\n", name, admin.Printable(s.Reason))
-	case store.SyncPending:
+	case s.Waits():
 		fmt.Fprintf(&b, "%s: waits for you: %s\n", name, s.Reason)
 	default:
 		fmt.Fprintf(&b, "%s: %s\n", name, s.Outcome)
 	}
-	if s.Outcome != store.SyncFailed {
+	if !s.Failed() {
 		fmt.Fprintf(&b, "  %d found, %d %s, %d %s, %d refused, %v\n", s.Found, len(s.Added), add, len(s.Removed), remove, s.Refusals,
 			(time.Duration(s.Milliseconds * float64(time.Millisecond))).Round(time.Millisecond))
 	}

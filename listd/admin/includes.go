@@ -93,6 +93,12 @@ type Sync struct {
 	Refused      []store.Refusal `json:"refused"` // the first of them, if many
 }
 
+// Failed tells that there was no complete answer: nobody came or went.
+func (s Sync) Failed() bool { return s.Outcome == store.SyncFailed }
+
+// Waits tells that the change is so large that a listmaster decides.
+func (s Sync) Waits() bool { return s.Outcome == store.SyncPending }
+
 // AddInclude adds a source of members to a list, and synchronises it for the
 // first time: whoever adds it sees what it brings. Nothing is made if the
 // directory does not give a complete answer.
