@@ -327,7 +327,9 @@ func TestDismissedBeforeSealing(t *testing.T) {
 	w.must(err)
 	_, err = w.sealist.Store.RemoveMembers(t.Context(), l.ID, list.RoleMember, []list.Address{list.MustParseAddress("bob@example.org")})
 	w.must(err)
-	w.must(w.sealist.Store.UpdateMember(t.Context(), list.Member{List: l.ID, Address: list.MustParseAddress("carol@example.org"), Role: list.RoleMember, Suspended: true}))
+	suspended := true
+	_, err = w.sealist.Store.ChangeMembers(t.Context(), l.ID, list.RoleMember, []list.Address{list.MustParseAddress("carol@example.org")}, store.MemberChange{Suspended: &suspended})
+	w.must(err)
 	w.sink.Start()
 	_, deliveries := w.settled(item)
 	for _, d := range deliveries {

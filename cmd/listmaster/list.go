@@ -16,7 +16,7 @@ import (
 )
 
 func listCommand(g *globals) *cobra.Command {
-	return group("list", "make and look at lists", listCreate(g), listLs(g), listShow(g))
+	return group("list", "make and look at lists", listCreate(g), listLs(g), listShow(g), listSet(g))
 }
 
 func listCreate(g *globals) *cobra.Command {
@@ -103,19 +103,76 @@ func listShow(g *globals) *cobra.Command {
 	}}
 }
 
+func listSet(g *globals) *cobra.Command {
+	var b strings.Builder
+	for _, s := range (admin.ListDetails{}).Settings() {
+		fmt.Fprintf(&b, "  %-20s %s\n", s.Name, s.Help)
+	}
+	return &cobra.Command{Use: "set LIST [NAME=VALUE…]", Short: "change settings of a list, or show them all",
+		Long: "Changes settings, all of them or none; the running server follows within a second.\n" +
+			"Without NAME=VALUE it shows every setting. VALUE may be @FILE for text of several\nlines. The settings are:\n\n" + b.String(),
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			changes, err := assignments(args[1:])
+			if err != nil {
+				return err
+			}
+			return withSession(c, g, func(ctx context.Context, s *session) error {
+				l, warnings, err := s.SetList(ctx, args[0], changes)
+				if err != nil {
+					return err
+				}
+				warn(c.ErrOrStderr(), warnings)
+				if g.json {
+					return admin.WriteJSON(c.OutOrStdout(), l)
+				}
+				var rows [][2]string
+				for _, one := range l.Settings() {
+					rows = append(rows, [2]string{one.Name, one.Value})
+				}
+				return facts(c.OutOrStdout(), rows...)
+			})
+		}}
+}
+
+// assignments reads NAME=VALUE and NAME=@FILE.
+func assignments(args []string) ([][2]string, error) {
+	var all [][2]string
+	for _, arg := range args {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok {
+			return nil, &admin.Error{Kind: admin.Usage, What: fmt.Sprintf("%.60q is no NAME=VALUE", arg), Hint: "`listmaster list set --help` names the settings"}
+		}
+		if file, ok := strings.CutPrefix(value, "@"); ok {
+			octets, err := os.ReadFile(file)
+			if err != nil {
+				return nil, err
+			}
+			value = strings.TrimRight(string(octets), "\r\n")
+		}
+		all = append(all, [2]string{name, value})
+	}
+	return all, nil
+}
+
 // printList shows one list to a person.
 func printList(out io.Writer, l admin.ListDetails) error {
-	err := facts(out,
-		[2]string{"list", l.Address.String()},
-		[2]string{"description", l.Description},
-		[2]string{"send", l.Send},
-		[2]string{"state", string(l.State)},
-		[2]string{"agent", agentOf(l)},
-		[2]string{"people", strings.Join([]string{count(l.Members["member"], "member"), count(l.Members["owner"], "owner"), count(l.Members["editor"], "editor")}, ", ")},
-		[2]string{"waiting", waiting(l)},
-		[2]string{"created", moment(l.Created)},
-	)
-	if err != nil || len(l.Keys) == 0 {
+	rows := [][2]string{
+		{"list", l.Address.String()},
+		{"description", l.Description},
+		{"send", l.Send},
+		{"state", string(l.State)},
+		{"agent", agentOf(l)},
+		{"people", strings.Join([]string{count(l.Members["member"], "member"), count(l.Members["owner"], "owner"), count(l.Members["editor"], "editor")}, ", ")},
+		{"waiting", waiting(l)},
+		{"created", moment(l.Created)},
+	}
+	for _, s := range l.Settings() {
+		if shown := []string{"description", "send", "state", "mail_list_agent"}; !s.Default && !slices.Contains(shown, s.Name) {
+			rows = append(rows, [2]string{s.Name, s.Value})
+		}
+	}
+	if err := facts(out, rows...); err != nil || len(l.Keys) == 0 {
 		return err
 	}
 	fmt.Fprintln(out)

@@ -390,3 +390,36 @@ func TestMailListAgent(t *testing.T) {
 		t.Errorf("a key that may not sign: %d %s", status, errOut)
 	}
 }
+
+// TestListSet: settings change together or not at all, and show what they do.
+func TestListSet(t *testing.T) {
+	w := newWorld(t)
+	w.good("list", "create", "plain@lists.example.org")
+	w.good("member", "add", "plain@lists.example.org", "anna@example.org", "ben@example.org")
+	for _, c := range []struct{ args, says string }{
+		{"subject_tag=[plain] reply_to=list", ""},
+		{"subject_tag=x nonsense=y", "there is no \"nonsense\""},
+		{"encryption=always", "it has no key"},
+		{"mail_list_agent=carry", "no key that may"},
+		{"send=publc", "no scenario send.publc"},
+		{"reply_to", "is no NAME=VALUE"},
+	} {
+		code, out, errOut := w.try(append([]string{"list", "set", "plain@lists.example.org"}, strings.Fields(c.args)...)...)
+		if (code == 0) != (c.says == "") || !strings.Contains(errOut, c.says) {
+			t.Errorf("%s: %d, %s%s", c.args, code, out, errOut)
+		}
+	}
+	shown := w.good("list", "show", "plain@lists.example.org")
+	for _, part := range []string{"subject_tag  [plain]", "reply_to     list"} {
+		if !strings.Contains(shown, part) {
+			t.Errorf("no %q in\n%s", part, shown)
+		}
+	}
+	w.good("member", "set", "plain@lists.example.org", "anna@example.org", "--reception", "not_me")
+	if code, _, errOut := w.try("member", "set", "plain@lists.example.org", "ben@example.org", "eve@example.org", "--suspend"); code == 0 || !strings.Contains(errOut, "eve@example.org is no member") {
+		t.Errorf("%d, %s", code, errOut)
+	}
+	if members := w.good("member", "ls", "plain@lists.example.org"); !strings.Contains(members, "not_me") || strings.Contains(members, "suspended") {
+		t.Errorf("%s", members)
+	}
+}

@@ -12,7 +12,7 @@ import (
 )
 
 func memberCommand(g *globals) *cobra.Command {
-	return group("member", "change and look at who is on a list", memberAdd(g), memberDel(g), memberLs(g), memberImport(g))
+	return group("member", "change and look at who is on a list", memberAdd(g), memberDel(g), memberLs(g), memberSet(g), memberImport(g))
 }
 
 func memberAdd(g *globals) *cobra.Command {
@@ -71,6 +71,34 @@ func memberImport(g *globals) *cobra.Command {
 	return c
 }
 
+func memberSet(g *globals) *cobra.Command {
+	var role, name, reception string
+	var suspend, resume bool
+	c := &cobra.Command{Use: "set LIST ADDRESS…", Short: "change how people on a list are treated: all of them or none", Args: cobra.MinimumNArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			change := admin.MemberChange{Suspended: suspend}
+			switch flags := c.Flags(); {
+			case suspend && resume:
+				return &admin.Error{Kind: admin.Usage, What: "--suspend and --resume contradict each other"}
+			case !flags.Changed("name") && !flags.Changed("reception") && !suspend && !resume:
+				return &admin.Error{Kind: admin.Usage, What: "nothing is to be changed", Hint: "give --reception, --name, --suspend or --resume"}
+			default:
+				change.SetName, change.SetReception, change.SetSuspended = flags.Changed("name"), flags.Changed("reception"), suspend || resume
+			}
+			change.Name, change.Reception = name, reception
+			return withSession(c, g, func(ctx context.Context, s *session) error {
+				done, err := s.SetMembers(ctx, args[0], role, args[1:], change)
+				return printChange(c, g, err, done, "changed on", "as they were")
+			})
+		}}
+	roleFlag(c, &role)
+	c.Flags().StringVar(&name, "name", "", "what the person is called")
+	c.Flags().StringVar(&reception, "reception", "", "mail, every post; not_me, all but his own; nomail, none; notice, a mail that says there is one")
+	c.Flags().BoolVar(&suspend, "suspend", false, "send no posts until --resume")
+	c.Flags().BoolVar(&resume, "resume", false, "send posts again")
+	return c
+}
+
 func memberLs(g *globals) *cobra.Command {
 	var role string
 	c := &cobra.Command{Use: "ls LIST", Short: "show who is on a list", Args: cobra.ExactArgs(1),
@@ -82,7 +110,7 @@ func memberLs(g *globals) *cobra.Command {
 				}
 				var rows [][]string
 				for _, m := range members {
-					state := "receives"
+					state := receptionOf(m.Reception)
 					if m.Suspended {
 						state = "suspended"
 					}
@@ -119,4 +147,12 @@ func sentence(out io.Writer, change admin.Change, done, rest string) error {
 		_, err = fmt.Fprintln(out)
 	}
 	return err
+}
+
+// receptionOf says how a member receives posts.
+func receptionOf(mode fmt.Stringer) string {
+	if mode.String() == "mail" {
+		return "receives"
+	}
+	return mode.String()
 }

@@ -42,6 +42,8 @@ type KeyDetails struct {
 	State   string       `json:"state"`
 	Chain   int          `json:"chain"` // certificates kept with it
 	Created time.Time    `json:"created"`
+
+	signs bool // its key may sign
 }
 
 // readyKey is a key pair of which nothing is left to be refused.
@@ -193,7 +195,7 @@ func (a *Admin) keysOf(ctx context.Context, l list.List) ([]KeyDetails, error) {
 	for _, row := range rows {
 		k := KeyDetails{List: l.Address, State: row.State, Chain: len(row.Chain), Created: row.Created}
 		if cert, err := x509.ParseCertificate(row.Certificate); err == nil {
-			k.CertificateDetails = describe(cert)
+			k.CertificateDetails, k.signs = describe(cert), keyring.MaySign(cert)
 		} else {
 			k.Fingerprint, k.Subject = row.Fingerprint, "cannot be read: "+err.Error()
 		}

@@ -121,32 +121,9 @@ func (a *Admin) RemoveMembers(ctx context.Context, listText, roleText string, ad
 	if err != nil {
 		return Change{}, err
 	}
-	people := make([]person, len(addresses))
-	for i, text := range addresses {
-		people[i] = person{text: text}
-	}
-	members, err := parsePeople(people, role)
+	given, err := a.present(ctx, l, role, addresses, "removed")
 	if err != nil {
-		explained := Explain(err)
-		explained.Hint = strings.Replace(explained.Hint, "nobody was added", "nobody was removed", 1)
-		return Change{}, explained
-	}
-	given := make([]list.Address, len(members))
-	for i, m := range members {
-		given[i] = m.Address
-	}
-	there, err := a.Store.MemberOf(ctx, l.ID, given)
-	if err != nil {
-		return Change{}, Explain(err)
-	}
-	var missing []string
-	for _, address := range given {
-		if !slices.ContainsFunc(there[address.Key()], func(s store.Standing) bool { return s.Role == role }) {
-			missing = append(missing, fmt.Sprintf("%s is no %s of %s", address, role, l.Address))
-		}
-	}
-	if len(missing) > 0 {
-		return Change{}, refused("`listmaster member ls "+l.Address.String()+"` shows who is; nobody was removed", "%s", strings.Join(missing, "\n"))
+		return Change{}, err
 	}
 	removed, err := a.Store.RemoveMembers(ctx, l.ID, role, given)
 	if err != nil {
@@ -156,6 +133,86 @@ func (a *Admin) RemoveMembers(ctx context.Context, listText, roleText string, ad
 		a.audit(ctx, "member del", l.ID, address.String(), map[string]string{"role": string(role)})
 	}
 	return Change{List: l.Address, Role: role, Given: len(given), Changed: removed}, nil
+}
+
+// present reads addresses of people who are there in a role, each once, or
+// reports all that are not.
+func (a *Admin) present(ctx context.Context, l list.List, role list.Role, addresses []string, done string) ([]list.Address, error) {
+	people := make([]person, len(addresses))
+	for i, text := range addresses {
+		people[i] = person{text: text}
+	}
+	members, err := parsePeople(people, role)
+	if err != nil {
+		explained := Explain(err)
+		explained.Hint = strings.Replace(explained.Hint, "nobody was added", "nobody was "+done, 1)
+		return nil, explained
+	}
+	given := make([]list.Address, len(members))
+	for i, m := range members {
+		given[i] = m.Address
+	}
+	there, err := a.Store.MemberOf(ctx, l.ID, given)
+	if err != nil {
+		return nil, Explain(err)
+	}
+	var missing []string
+	for _, address := range given {
+		if !slices.ContainsFunc(there[address.Key()], func(s store.Standing) bool { return s.Role == role }) {
+			missing = append(missing, fmt.Sprintf("%s is no %s of %s", address, role, l.Address))
+		}
+	}
+	if len(missing) > 0 {
+		return nil, refused("`listmaster member ls "+l.Address.String()+"` shows who is; nobody was "+done, "%s", strings.Join(missing, "\n"))
+	}
+	return given, nil
+}
+
+// MemberChange is what changes of members; only what is set counts.
+type MemberChange struct {
+	Name      string
+	Reception string // mail, not_me, nomail, notice
+	Suspended bool   // receives no posts for now
+
+	SetName, SetReception, SetSuspended bool
+}
+
+// SetMembers changes people in a role: all of them or none.
+func (a *Admin) SetMembers(ctx context.Context, listText, roleText string, addresses []string, c MemberChange) (Change, error) {
+	l, role, err := a.listAndRole(ctx, listText, roleText)
+	if err != nil {
+		return Change{}, err
+	}
+	if err := singleLine("name", c.Name); err != nil {
+		return Change{}, err
+	}
+	reception, err := list.ParseReception(c.Reception)
+	if err != nil {
+		return Change{}, &Error{Kind: Usage, What: err.Error(), Err: err}
+	}
+	given, err := a.present(ctx, l, role, addresses, "changed")
+	if err != nil {
+		return Change{}, err
+	}
+	change := store.MemberChange{}
+	facts := map[string]string{"role": string(role)}
+	if c.SetName {
+		change.Name, facts["name"] = &c.Name, c.Name
+	}
+	if c.SetReception {
+		change.Reception, facts["reception"] = &reception, string(reception)
+	}
+	if c.SetSuspended {
+		change.Suspended, facts["suspended"] = &c.Suspended, fmt.Sprint(c.Suspended)
+	}
+	changed, err := a.Store.ChangeMembers(ctx, l.ID, role, given, change)
+	if err != nil {
+		return Change{}, Explain(err)
+	}
+	for _, address := range given {
+		a.audit(ctx, "member set", l.ID, address.String(), facts)
+	}
+	return Change{List: l.Address, Role: role, Given: len(given), Changed: changed}, nil
 }
 
 // Members returns the people of a list in the order of their addresses: those

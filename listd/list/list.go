@@ -38,6 +38,34 @@ func ParseRole(s string) (Role, error) {
 	return "", fmt.Errorf("%.40q is not a role: write member, owner or editor", s)
 }
 
+// Reception is how a member receives posts, in Sympa's words.
+type Reception string
+
+// The modes of reception.
+const (
+	ReceiveMail   Reception = "mail"   // every post
+	ReceiveNotMe  Reception = "not_me" // every post but his own
+	ReceiveNoMail Reception = "nomail" // none
+	ReceiveNotice Reception = "notice" // for each post a mail that says no more than that it is there
+)
+
+// String returns the word; "mail" for the zero value.
+func (r Reception) String() string {
+	if r == "" {
+		return string(ReceiveMail)
+	}
+	return string(r)
+}
+
+// ParseReception reads one of the words; "" is ReceiveMail.
+func ParseReception(s string) (Reception, error) {
+	r := ReceiveMail
+	if s == "" {
+		return r, nil
+	}
+	return r, word(&r, s, ReceiveMail, ReceiveNotMe, ReceiveNoMail, ReceiveNotice)
+}
+
 // State says whether a list takes posts.
 type State string
 
@@ -74,6 +102,8 @@ type List struct {
 
 	// AllowExpired takes a member's certificate that has expired where he has no better one, if the site allows it, too.
 	AllowExpired bool `json:"allow_expired,omitempty"`
+
+	Policy Policy `json:"policy"`
 
 	HasKey bool `json:"has_key"` // a key pair is installed; read-only: kept with the keys
 }
@@ -150,6 +180,7 @@ type Member struct {
 	Address   Address   `json:"address"`
 	Role      Role      `json:"role"`
 	Name      string    `json:"name,omitempty"`
+	Reception Reception `json:"reception,omitempty"`
 	Suspended bool      `json:"suspended,omitempty"` // receives no posts for now
 	Included  bool      `json:"included,omitempty"`  // put here by an include alone, and not by hand
 	Added     time.Time `json:"added"`               // UTC

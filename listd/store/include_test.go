@@ -123,7 +123,9 @@ func TestIncludeRespectsWhatPeopleDid(t *testing.T) {
 		"left, then another include": {during: func(w *world) { w.drop("anna"); w.sync(w.include("cn=other"), people("anna@example.org")...) }, gone: "", back: ""},
 		"another include, then left": {during: func(w *world) { w.sync(w.include("cn=other"), people("anna@example.org")...); w.drop("anna") }, gone: "", back: ""},
 		"suspended, then synchronised": {during: func(w *world) {
-			w.must(w.UpdateMember(w.ctx, list.Member{List: w.list, Address: addr("anna@example.org"), Role: list.RoleMember, Suspended: true, Name: "A."}))
+			yes, name := true, "A."
+			_, err := w.ChangeMembers(w.ctx, w.list, list.RoleMember, []list.Address{addr("anna@example.org")}, store.MemberChange{Suspended: &yes, Name: &name})
+			w.must(err)
 			w.sync(1, people("anna@example.org", "bob@example.org")...)
 			w.standingIs("anna+! bob+")
 			if m, err := w.Members(w.ctx, w.list, store.MemberFilter{Limit: 1}); err != nil || m[0].Name != "A." {

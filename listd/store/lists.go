@@ -2,26 +2,32 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"reflect"
 
 	"github.com/sealist/sealist/listd/list"
 )
 
-const listColumns = `id, address, description, send, state, created, mail_list_agent, allow_expired, EXISTS (SELECT 1 FROM list_key WHERE list_key.list = list.id)`
+const listColumns = `id, address, description, send, state, created, mail_list_agent, allow_expired, policy, EXISTS (SELECT 1 FROM list_key WHERE list_key.list = list.id)`
 
 func scanList(row scanner) (list.List, error) {
 	var l list.List
-	var address string
+	var address, policy string
 	var created int64
-	if err := row.Scan(&l.ID, &address, &l.Description, &l.Send, &l.State, &created, &l.Agent, &l.AllowExpired, &l.HasKey); err != nil {
+	if err := row.Scan(&l.ID, &address, &l.Description, &l.Send, &l.State, &created, &l.Agent, &l.AllowExpired, &policy, &l.HasKey); err != nil {
 		return l, err
 	}
 	l.Created = fromMicros(created)
+	if err := json.Unmarshal([]byte(policy), &l.Policy); err != nil {
+		return l, fmt.Errorf("settings of %s: %w", address, err)
+	}
 	return l, l.Address.UnmarshalText([]byte(address))
 }
 
 // CreateList adds a list and returns its number. ID, HasKey and Created are not
-// read; an empty Send is list.DefaultSend, an empty State list.Open.
+// read; an empty Send is list.DefaultSend, an empty State list.Open, a zero
+// Policy list.DefaultPolicy.
 // ErrExists if the address is taken; list.ErrListAddress if it cannot be one.
 func (s *Store) CreateList(ctx context.Context, l list.List) (list.ID, error) {
 	if err := list.CheckListAddress(l.Address); err != nil {
@@ -37,9 +43,13 @@ func (s *Store) CreateList(ctx context.Context, l list.List) (list.ID, error) {
 	if l.Send == "" {
 		l.Send = list.DefaultSend
 	}
+	policy, err := policyOctets(l)
+	if err != nil {
+		return 0, err
+	}
 	err = s.write(ctx, "create list "+l.Address.String(), func(h handle) error {
-		err := h.row(ctx, `INSERT INTO list (address, address_key, description, send, state, created, mail_list_agent, allow_expired) VALUES (?,?,?,?,?,?,?,?) RETURNING id`,
-			l.Address.String(), l.Address.Key(), l.Description, l.Send, state, s.now(), l.Agent, boolean(l.AllowExpired)).Scan(&l.ID)
+		err := h.row(ctx, `INSERT INTO list (address, address_key, description, send, state, created, mail_list_agent, allow_expired, policy) VALUES (?,?,?,?,?,?,?,?,?) RETURNING id`,
+			l.Address.String(), l.Address.Key(), l.Description, l.Send, state, s.now(), l.Agent, boolean(l.AllowExpired), policy).Scan(&l.ID)
 		if err != nil {
 			return err
 		}
@@ -67,12 +77,25 @@ func (s *Store) Lists(ctx context.Context) ([]list.List, error) {
 	return all, s.wrap("lists", err)
 }
 
-// UpdateList writes Description, Send, State, Agent and AllowExpired of the list with l's ID.
-// ErrNotFound.
+// policyOctets are a list's settings as they are kept.
+func policyOctets(l list.List) (string, error) {
+	if reflect.ValueOf(l.Policy).IsZero() {
+		l.Policy = list.DefaultPolicy()
+	}
+	octets, err := json.Marshal(l.Policy)
+	return string(octets), err
+}
+
+// UpdateList writes Description, Send, State, Agent, AllowExpired and Policy of
+// the list with l's ID. ErrNotFound.
 func (s *Store) UpdateList(ctx context.Context, l list.List) error {
+	policy, err := policyOctets(l)
+	if err != nil {
+		return err
+	}
 	return s.write(ctx, "update list "+l.Address.String(), func(h handle) error {
-		n, err := h.exec(ctx, `UPDATE list SET description = ?, send = ?, state = ?, mail_list_agent = ?, allow_expired = ? WHERE id = ?`,
-			l.Description, l.Send, l.State, l.Agent, boolean(l.AllowExpired), l.ID)
+		n, err := h.exec(ctx, `UPDATE list SET description = ?, send = ?, state = ?, mail_list_agent = ?, allow_expired = ?, policy = ? WHERE id = ?`,
+			l.Description, l.Send, l.State, l.Agent, boolean(l.AllowExpired), policy, l.ID)
 		return changed(ctx, h, n, err)
 	})
 }
@@ -92,13 +115,17 @@ func (s *Store) AddMembers(ctx context.Context, id list.ID, members []list.Membe
 			if err != nil {
 				return err
 			}
+			reception, err := list.ParseReception(string(m.Reception))
+			if err != nil {
+				return err
+			}
 			when := micros(m.Added)
 			if when == 0 {
 				when = s.now()
 			}
-			n, err := h.exec(ctx, `INSERT INTO member (list, address, address_key, role, name, suspended, added) VALUES (?,?,?,?,?,?,?)
+			n, err := h.exec(ctx, `INSERT INTO member (list, address, address_key, role, name, reception, suspended, added) VALUES (?,?,?,?,?,?,?,?)
 				ON CONFLICT (list, address_key, role) DO NOTHING`,
-				id, m.Address.String(), m.Address.Key(), role, m.Name, boolean(m.Suspended), when)
+				id, m.Address.String(), m.Address.Key(), role, m.Name, reception, boolean(m.Suspended), when)
 			if err != nil {
 				return err
 			}
@@ -122,14 +149,34 @@ func (s *Store) AddMembers(ctx context.Context, id list.ID, members []list.Membe
 	return added, err
 }
 
-// UpdateMember writes Name and Suspended of the member with m's List, Address
-// and Role. ErrNotFound.
-func (s *Store) UpdateMember(ctx context.Context, m list.Member) error {
-	return s.write(ctx, "update member "+m.Address.String(), func(h handle) error {
-		n, err := h.exec(ctx, `UPDATE member SET name = ?, suspended = ? WHERE list = ? AND address_key = ? AND role = ?`,
-			m.Name, boolean(m.Suspended), m.List, m.Address.Key(), m.Role)
-		return changed(ctx, h, n, err)
+// MemberChange is what changes of members; nil stays.
+type MemberChange struct {
+	Name      *string
+	Reception *list.Reception
+	Suspended *bool
+}
+
+// ChangeMembers changes people in one role and returns how many were there. One
+// transaction.
+func (s *Store) ChangeMembers(ctx context.Context, id list.ID, role list.Role, addresses []list.Address, c MemberChange) (changed int, err error) {
+	var suspended *int
+	if c.Suspended != nil {
+		n := boolean(*c.Suspended)
+		suspended = &n
+	}
+	err = s.write(ctx, "change members of list number "+id.String(), func(h handle) error {
+		changed = 0
+		for _, a := range addresses {
+			n, err := h.exec(ctx, `UPDATE member SET name = coalesce(?, name), reception = coalesce(?, reception), suspended = coalesce(?, suspended)
+				WHERE list = ? AND address_key = ? AND role = ?`, c.Name, c.Reception, suspended, id, a.Key(), role)
+			if err != nil {
+				return err
+			}
+			changed += int(n)
+		}
+		return bump(ctx, h)
 	})
+	return changed, err
 }
 
 // RemoveMembers takes people out of one role and returns how many were there.
@@ -173,7 +220,7 @@ func (s *Store) Members(ctx context.Context, id list.ID, f MemberFilter) ([]list
 	if !f.After.Address.IsZero() {
 		c.add(`(address_key, role) > (?, ?)`, f.After.Address.Key(), f.After.Role)
 	}
-	rows, err := s.read().query(ctx, `SELECT list, address, role, name, suspended, added, by_hand FROM member`+c.where()+
+	rows, err := s.read().query(ctx, `SELECT list, address, role, name, reception, suspended, added, by_hand FROM member`+c.where()+
 		` ORDER BY address_key, role LIMIT ?`, append(c.args, limit(f.Limit))...)
 	all, err := collect(rows, err, scanMember)
 	return all, s.wrap("members of list number "+id.String(), err)
@@ -184,7 +231,7 @@ func scanMember(row scanner) (list.Member, error) {
 	var address string
 	var added int64
 	var byHand bool
-	if err := row.Scan(&m.List, &address, &m.Role, &m.Name, &m.Suspended, &added, &byHand); err != nil {
+	if err := row.Scan(&m.List, &address, &m.Role, &m.Name, &m.Reception, &m.Suspended, &added, &byHand); err != nil {
 		return m, err
 	}
 	m.Added, m.Included = fromMicros(added), !byHand
@@ -209,6 +256,7 @@ func (s *Store) CountMembers(ctx context.Context, id list.ID) (map[list.Role]int
 // Standing is what somebody is on a list, in one role.
 type Standing struct {
 	Role      list.Role
+	Reception list.Reception
 	Suspended bool // receives no posts for now
 }
 
@@ -226,13 +274,13 @@ func (s *Store) MemberOf(ctx context.Context, id list.ID, addresses []list.Addre
 		}
 		addresses = addresses[n:]
 		// No ORDER BY: it would lead SQLite to the index of the whole list.
-		rows, err := s.read().query(context.WithoutCancel(ctx), `SELECT address_key, role, suspended FROM member
+		rows, err := s.read().query(context.WithoutCancel(ctx), `SELECT address_key, role, reception, suspended FROM member
 			WHERE list = ? AND address_key IN `+inList(n), args...)
 		type one struct {
 			key string
 			Standing
 		}
-		all, err := collect(rows, err, func(row scanner) (o one, err error) { return o, row.Scan(&o.key, &o.Role, &o.Suspended) })
+		all, err := collect(rows, err, func(row scanner) (o one, err error) { return o, row.Scan(&o.key, &o.Role, &o.Reception, &o.Suspended) })
 		if err != nil {
 			return nil, s.wrap("members of list number "+id.String(), err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/sealist/sealist/listd/list"
@@ -31,8 +32,10 @@ func TestLists(t *testing.T) {
 		t.Errorf("no such list: %v", err)
 	}
 	l.Send, l.State, l.Description, l.Agent, l.AllowExpired = "public", list.Closed, "News", list.CarryLabels, true
+	w.must(l.Set("encryption", "required"))
+	w.must(l.Set("footer", "one\ntwo"))
 	w.must(w.UpdateList(w.ctx, l))
-	if again, err := w.ListByID(w.ctx, l.ID); err != nil || again != l {
+	if again, err := w.ListByID(w.ctx, l.ID); err != nil || !reflect.DeepEqual(again, l) {
 		t.Errorf("%+v, %v", again, err)
 	}
 	if err := w.UpdateList(w.ctx, list.List{ID: 77}); !errors.Is(err, store.ErrNotFound) {
@@ -112,8 +115,11 @@ func TestMembers(t *testing.T) {
 		t.Errorf("pages: %+v", seen)
 	}
 	ben := seen[2]
-	ben.Suspended = false
-	w.must(w.UpdateMember(w.ctx, ben))
+	ben.Suspended, ben.Reception = false, list.ReceiveNotMe
+	if n, err := w.ChangeMembers(w.ctx, w.list, list.RoleMember, []list.Address{ben.Address, addr("eve@example.org")},
+		store.MemberChange{Suspended: &ben.Suspended, Reception: &ben.Reception}); n != 1 || err != nil {
+		t.Errorf("changed %d, %v", n, err)
+	}
 	if page, err := w.Members(w.ctx, w.list, store.MemberFilter{Role: list.RoleMember}); err != nil || len(page) != 2 || page[1] != ben {
 		t.Errorf("%+v, %v", page, err)
 	}
@@ -140,7 +146,10 @@ func TestChangeCounter(t *testing.T) {
 		{"update list", true, func() error { return w.UpdateList(w.ctx, l) }},
 		{"add members", true, func() error { _, err := w.AddMembers(w.ctx, w.list, anna); return err }},
 		{"add them again", false, func() error { _, err := w.AddMembers(w.ctx, w.list, anna); return err }},
-		{"update member", true, func() error { return w.UpdateMember(w.ctx, anna[0]) }},
+		{"change members", true, func() error {
+			_, err := w.ChangeMembers(w.ctx, w.list, list.RoleMember, []list.Address{anna[0].Address}, store.MemberChange{Name: &anna[0].Name})
+			return err
+		}},
 		{"remove members", true, func() error {
 			_, err := w.RemoveMembers(w.ctx, w.list, list.RoleMember, []list.Address{anna[0].Address})
 			return err
