@@ -11,5 +11,6 @@
 // A certificate that has been revoked is refused. One of which nobody answers whether it has been, past the grace that
 // the site's policy gives, delays the copy as a source that cannot be asked does.
 //
-// Interim: answers are not cached, and blocked and disabled are not known.
+// What directories answered is kept: in the database as they gave it (see [Cache]), and in memory as sealing needs it. A
+// member whose kept answer holds a usable certificate costs no question; usability is judged anew each time it is read.
 package resolver

@@ -87,8 +87,6 @@ func (a Authentication) Vouched(name string) (string, bool) {
 //     the signer's certificate names it, or names none and is bound to it ([Claim.Bound]);
 //   - the certificate is good for signing at receipt, and the signing time plausible;
 //   - a protected To or Cc names one of [Claim.Rcpt].
-//
-// Interim: revocation comes later.
 func Authenticate(m *Message, j Judge, c Claim) Authentication {
 	a := Authentication{FromSource: FromOuter}
 	a.From, a.Author = from(m.Outer.Header())

@@ -8,6 +8,4 @@
 // read (its access rights, a broken disk). The latter concerns that one address, and is also told as an unreadable
 // value. What is not: a file that is read and holds no certificate. It is told as malformed, and asking again would not
 // help.
-//
-// Interim: import and export come with a later version.
 package files

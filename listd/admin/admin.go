@@ -33,9 +33,9 @@ type Parts struct {
 	Includes    Includes       // members from the directories
 	Trust       resolver.Judge // the site's trust
 	Caching     Caching        // how long directories' answers count
-	Graces      Graces
-	Fetcher     Fetcher
-	Scheduler   Scheduler
+	Graces      Graces         // of trust.revocation, for what `crl ls` says of an end
+	Fetcher     Fetcher        // of CRLs
+	Scheduler   Scheduler      // of tasks
 
 	Domains []string         // domains in which lists may be made; empty: any
 	Actor   string           // who acts, for the audit log, as "listmaster (user root)"

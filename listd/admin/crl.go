@@ -20,8 +20,8 @@ type CRL struct {
 	store.CRLRow
 	State string `json:"state"`
 	Age   string `json:"age,omitempty"` // of the list, since its thisUpdate
-	// GraceUntil is when certificates that depend on it stop to be used, for members and for those who sign; zero: no
-	// grace runs.
+	// GraceMembers and GraceSigners are until when certificates that depend on it are used all the same: to encrypt to,
+	// and of those who sign. Zero: no grace runs.
 	GraceMembers time.Time `json:"grace_until_recipients,omitzero"`
 	GraceSigners time.Time `json:"grace_until_signers,omitzero"`
 }

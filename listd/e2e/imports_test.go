@@ -50,8 +50,7 @@ var rooms = map[string][]string{
 	"listd/distribute": {"listd/list", "listd/store", "listd/keyring", "listd/scenario", "resolver", "directory/harvest", "smime",
 		"smime/cms", "smime/entity", "smime/trust", "listd/compose", "listd/notice", "listd/queue", "listd/relay", "listd/bounce",
 		"listd/command", "listd/crashpoint"},
-	"listd/task": {"listd/store", "listd/admin", "listd/notice", "resolver", "smime/revocation", "listd/bounce", "listd/datasource",
-		"listd/compose", "listd/queue"},
+	"listd/task": {"listd/store"},
 	"listd/metric": {},
 	"listd/web":    {"listd/list", "listd/admin", "listd/metric"},
 	"listd":        {"config", "smime/...", "directory/...", "resolver", "listd/..."}, // less the rooms of testing

@@ -10,6 +10,6 @@
 // for it, and after a failure not again before a while. What one place gave is kept for one issuer only, and is never
 // replaced by something older or something that the issuer did not sign.
 //
-// Interim: everything is kept in memory and asked for again after a restart, and with it the moment from which a grace
-// period runs where no answer was ever had.
+// CRLs, and the moment from which a grace period runs where no answer was ever had, are kept on a [Shelf] and so survive
+// a restart. OCSP responses are kept in memory only: they are short-lived, and asked for again.
 package revocation
