@@ -50,7 +50,7 @@ var rooms = map[string][]string{
 	"listd/distribute": {"listd/list", "listd/store", "listd/keyring", "listd/scenario", "resolver", "directory/harvest", "smime",
 		"smime/cms", "smime/entity", "smime/trust", "listd/compose", "listd/notice", "listd/queue", "listd/relay", "listd/bounce",
 		"listd/command", "listd/crashpoint"},
-	"listd/task": {"listd/store"},
+	"listd/task":   {"listd/store"},
 	"listd/metric": {},
 	"listd/web":    {"listd/list", "listd/admin", "listd/metric"},
 	"listd":        {"config", "smime/...", "directory/...", "resolver", "listd/..."}, // less the rooms of testing
