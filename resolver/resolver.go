@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/x509"
@@ -290,6 +291,23 @@ func (r *Resolver) ask(ctx context.Context, s Source, addresses []string, since 
 		r.outages.tell(ctx, r.o.Log, r.o.Clock(), s.Name(), failed, last)
 	}
 	return answers
+}
+
+// Binds tells whether an entry of a directory binds the certificate to the address (directory.Origin.BoundByEntry): one that
+// names no address at all then belongs to the person of the entry. What is kept of directories' answers counts. An error says
+// that a source could not be asked and no other binds it. The caller judges the certificate.
+func (r *Resolver) Binds(ctx context.Context, cert *x509.Certificate, address string) (bool, error) {
+	var outage error
+	for _, s := range r.sources {
+		a := r.ask(ctx, s, []string{address}, time.Time{})[0]
+		for _, c := range a.Candidates {
+			if c.Origin.BoundByEntry && bytes.Equal(c.Certificate, cert.Raw) {
+				return true, nil
+			}
+		}
+		outage = cmp.Or(outage, a.Outage())
+	}
+	return false, outage
 }
 
 // take adds one source's answer to an inquiry and says whether the search for this address ends with it, or what to wait

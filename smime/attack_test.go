@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -463,18 +462,18 @@ func TestBound(t *testing.T) {
 		}
 		return smime.Open(e, smime.Options{})
 	}
-	claim := smime.Claim{Received: time.Now(), Bound: func(c *x509.Certificate, address string) bool {
-		return c.Equal(w.noAddress.Certificate) && address == w.alice.Address
+	claim := smime.Claim{Received: time.Now(), Bound: func(s *smime.Signer, address string) bool {
+		return s.Certificate.Equal(w.noAddress.Certificate) && address == w.alice.Address
 	}}
 	if a := smime.Authenticate(open(w.noAddress), w.policy, claim); !a.Authenticated {
 		t.Error(a.Reason)
 	}
-	claim.Bound = func(*x509.Certificate, string) bool { return false }
+	claim.Bound = func(*smime.Signer, string) bool { return false }
 	if a := smime.Authenticate(open(w.noAddress), w.policy, claim); a.Reason != trust.NoAddress {
 		t.Error(a.Reason)
 	}
 	// Binding does not make a certificate out of one that names another.
-	claim.Bound = func(*x509.Certificate, string) bool { return true }
+	claim.Bound = func(*smime.Signer, string) bool { return true }
 	if a := smime.Authenticate(open(w.mallory), w.policy, claim); a.Reason != trust.AddressMismatch {
 		t.Error(a.Reason)
 	}

@@ -28,9 +28,9 @@ type Claim struct {
 	Received time.Time
 	// MaxSigningAge is how old a signingTime may be; 0 means that signing times are not judged at all.
 	MaxSigningAge time.Duration
-	// Bound tells whether a certificate that names no address at all is pinned to this one or bound to it by a directory entry; nil
-	// means that none is.
-	Bound func(cert *x509.Certificate, address string) bool
+	// Bound tells whether a signer's certificate, which names no address at all, is pinned to this one or bound to it by a directory
+	// entry; nil means that none is. The signer's Verdict is set: a stranger's certificate is worth no question to a directory.
+	Bound func(s *Signer, address string) bool
 	// Rcpt are the addresses that stand for the list: where header protection covers To or Cc, one of them must be there. Without
 	// any this is not judged.
 	Rcpt []string
@@ -236,7 +236,7 @@ func author(candidates []*Signer, address string, c Claim) (*Signer, trust.Reaso
 	for _, s := range candidates {
 		switch {
 		case len(trust.Addresses(s.Certificate)) == 0:
-			if c.Bound == nil || !c.Bound(s.Certificate, address) {
+			if c.Bound == nil || !c.Bound(s, address) {
 				miss(0, trust.NoAddress)
 				continue
 			}

@@ -52,7 +52,7 @@ func (d *Distributor) open(ctx context.Context, item store.Item, l list.List) (S
 		return Submission{}, &lockedError{err}
 	}
 	crashpoint.At(crashpoint.DistributeDecrypted)
-	pins := pins{ctx: ctx, store: d.Store}
+	pins := pins{ctx: ctx, store: d.Store, resolver: d.Resolver}
 	author := smime.Authenticate(m, d.Judge, smime.Claim{
 		Received: item.Received, MaxSigningAge: d.MaxSigningAge, Rcpt: []string{l.Address.String()}, Bound: pins.bound,
 	})
