@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/mail"
+	"regexp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -45,6 +46,9 @@ func (k *checker) site(c *Config) {
 	if c.DataDir == "" {
 		k.mistake("data_dir", "is empty", "name the folder that is to hold the database, as /var/lib/sealist")
 	}
+	if !robotName.MatchString(c.Robot) {
+		k.mistake("robot", fmt.Sprintf("%q cannot stand before the @ of an address that takes commands", c.Robot), "write lower-case letters and digits, as sealist")
+	}
 	if c.Hostname != "" {
 		k.domain("hostname", c.Hostname)
 	}
@@ -55,6 +59,9 @@ func (k *checker) site(c *Config) {
 		}
 	}
 }
+
+// robotName keeps a robot's address apart from those of lists' functions, which have a "-".
+var robotName = regexp.MustCompile(`^[a-z][a-z0-9]{0,49}$`)
 
 // bareAddress tells whether s is one plain ASCII address without a name or
 // brackets. The address a person writes to is parsed elsewhere, strictly; this

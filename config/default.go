@@ -37,6 +37,7 @@ func Default() *Config {
 			StaleIfError:    7 * day,
 			Memory:          64 << 20,
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Robot: "sealist",
+		Log:   Log{Level: "info", Format: "text"},
 	}
 }

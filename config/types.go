@@ -17,6 +17,11 @@ type Config struct {
 	// the Message-ID of the mail it writes. Empty: the machine's own name.
 	Hostname string `mapstructure:"hostname"`
 
+	// Local part of the address that takes commands by mail, one in every
+	// domain: `sealist@lists.example.org`. People who come from Sympa may want
+	// `sympa`.
+	Robot string `mapstructure:"robot"`
+
 	// Mail domains whose lists live here, in lower case. `listmaster list
 	// create` refuses a list of any other domain. Empty: any domain.
 	Domains []string `mapstructure:"domains"`

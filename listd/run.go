@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,9 @@ func (s *Sealist) Run(ctx context.Context) error {
 	}
 	if err := errors.Join(s.Store.ReleaseAllLeases(ctx), s.Store.RetryPostponed(ctx)); err != nil {
 		return fmt.Errorf("taking up what an earlier run left: %w", err)
+	}
+	if err := s.robots(ctx); err != nil {
+		return err
 	}
 	rl, err := s.relay()
 	if err != nil {
@@ -122,6 +126,29 @@ func (s *Sealist) serve(ctx context.Context, listeners []listener, d *distribute
 	}
 	s.log.Info("stopped", "clients", stopped)
 	return err
+}
+
+// robots sees to it that every domain has the address that takes commands.
+func (s *Sealist) robots(ctx context.Context) error {
+	domains := slices.Clone(s.Config.Domains)
+	lists, err := s.Store.Lists(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range lists {
+		domains = append(domains, l.Address.Domain())
+	}
+	slices.Sort(domains)
+	for _, domain := range slices.Compact(domains) {
+		address, err := list.ParseAddress(s.Config.Robot + "@" + domain)
+		if err != nil {
+			return fmt.Errorf("robot: %w", err)
+		}
+		if _, err := s.Store.EnsureRobot(ctx, address); err != nil {
+			return fmt.Errorf("making the address for commands %s; is there a list of that name? (set robot): %w", address, err)
+		}
+	}
+	return nil
 }
 
 // harvester returns the harvest, or nil where nothing is to be learnt.

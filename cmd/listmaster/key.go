@@ -16,18 +16,30 @@ func keyCommand(g *globals) *cobra.Command {
 
 func keyImport(g *globals) *cobra.Command {
 	var key keyFlags
+	var robot string
 	c := &cobra.Command{
-		Use:   "import LIST FILE",
-		Short: "give a list the key pair of a PKCS#12 file",
-		Args:  cobra.ExactArgs(2),
+		Use:   "import LIST FILE | --robot DOMAIN FILE",
+		Short: "give a list, or the robot of a domain, the key pair of a PKCS#12 file",
+		Args: func(c *cobra.Command, args []string) error {
+			if robot != "" {
+				return cobra.ExactArgs(1)(c, args)
+			}
+			return cobra.ExactArgs(2)(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
-			key.p12 = args[1]
+			key.p12 = args[len(args)-1]
 			p12, err := key.read()
 			if err != nil {
 				return err
 			}
 			return withSession(c, g, func(ctx context.Context, s *session) error {
-				k, warnings, err := s.ImportKey(ctx, args[0], *p12)
+				var k admin.KeyDetails
+				var warnings []string
+				if robot != "" {
+					k, warnings, err = s.ImportRobotKey(ctx, robot, *p12)
+				} else {
+					k, warnings, err = s.ImportKey(ctx, args[0], *p12)
+				}
 				warn(c.ErrOrStderr(), warnings)
 				if err != nil || g.json {
 					return orJSON(c, err, k)
@@ -36,6 +48,7 @@ func keyImport(g *globals) *cobra.Command {
 			})
 		},
 	}
+	c.Flags().StringVar(&robot, "robot", "", "domain whose address for commands gets the key, in place of LIST")
 	key.passwordFlag(c)
 	return c
 }

@@ -51,7 +51,7 @@ func withSession(c *cobra.Command, g *globals, act func(ctx context.Context, s *
 	p := admin.Parts{
 		Store: parts.Store, Keyring: parts.Keyring, Resolver: parts.Resolver, Trust: parts.Judge, Includes: parts.Includes,
 		Caching: admin.Caching{Positive: time.Duration(settings.Resolver.PositiveTTL), Negative: time.Duration(settings.Resolver.NegativeTTL)},
-		Domains: settings.Domains, Actor: actor, Log: log,
+		Domains: settings.Domains, Robot: settings.Robot, Actor: actor, Log: log,
 	}
 	p.Fetcher, p.Graces = parts.Revocation, parts.Graces()
 	p.Scheduler = parts.Tasks(fmt.Sprintf("%s, process %d", actor, os.Getpid()))

@@ -38,6 +38,7 @@ type Parts struct {
 	Scheduler   Scheduler      // of tasks
 
 	Domains []string         // domains in which lists may be made; empty: any
+	Robot   string           // local part of the address that takes commands, in every domain
 	Actor   string           // who acts, for the audit log, as "listmaster (user root)"
 	Clock   func() time.Time // time.Now if nil
 	Log     *slog.Logger     // discards if nil
@@ -93,6 +94,9 @@ func (a *Admin) list(ctx context.Context, text string) (list.List, error) {
 		return list.List{}, err
 	}
 	l, err := a.Store.List(ctx, address)
+	if err == nil && l.Robot {
+		return list.List{}, refused("`listmaster key import --robot "+address.Domain()+" FILE` gives it a key", "%s is no list: it takes commands for its domain", address)
+	}
 	if err != nil {
 		return list.List{}, a.storeError(err, "there is no list "+address.String(), "`listmaster list ls` shows those there are")
 	}

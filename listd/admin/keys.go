@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sealist/sealist/listd/keyring"
@@ -127,6 +129,25 @@ func (a *Admin) install(ctx context.Context, id list.ID, pair *readyKey) (warnin
 	return warnings, nil
 }
 
+// robot returns the robot of a domain, and makes it if it is not there yet.
+func (a *Admin) robot(ctx context.Context, domain string) (list.List, error) {
+	address, err := list.ParseAddress(a.Robot + "@" + domain)
+	if err != nil {
+		return list.List{}, &Error{Kind: Usage, What: err.Error(), Hint: "name the domain alone, as lists.example.org", Err: err}
+	}
+	if len(a.Domains) > 0 && !slices.Contains(a.Domains, address.Domain()) {
+		return list.List{}, refused("the configuration's domains are "+strings.Join(a.Domains, ", "), "%s is not a domain of this server", domain)
+	}
+	l, err := a.Store.EnsureRobot(ctx, address)
+	if errors.Is(err, store.ErrExists) {
+		return list.List{}, refused("set another robot in sealist.yaml", "there is a list %s, which cannot take commands for its domain", address)
+	}
+	if err != nil {
+		return list.List{}, Explain(err)
+	}
+	return l, nil
+}
+
 // ImportKey gives a list a key pair. Posts encrypted to an earlier one are
 // still opened.
 func (a *Admin) ImportKey(ctx context.Context, listText string, p P12) (KeyDetails, []string, error) {
@@ -134,6 +155,20 @@ func (a *Admin) ImportKey(ctx context.Context, listText string, p P12) (KeyDetai
 	if err != nil {
 		return KeyDetails{}, nil, err
 	}
+	return a.importKey(ctx, l, p)
+}
+
+// ImportRobotKey gives the robot of a domain a key pair, with which it opens
+// encrypted commands.
+func (a *Admin) ImportRobotKey(ctx context.Context, domain string, p P12) (KeyDetails, []string, error) {
+	l, err := a.robot(ctx, domain)
+	if err != nil {
+		return KeyDetails{}, nil, err
+	}
+	return a.importKey(ctx, l, p)
+}
+
+func (a *Admin) importKey(ctx context.Context, l list.List, p P12) (KeyDetails, []string, error) {
 	pair, err := a.prepareKey(ctx, l.Address, p)
 	if err != nil {
 		return KeyDetails{}, nil, err
@@ -172,7 +207,11 @@ func (a *Admin) Keys(ctx context.Context, listText string) ([]KeyDetails, error)
 		if err != nil {
 			return nil, Explain(err)
 		}
-		lists = all
+		robots, err := a.Store.Robots(ctx)
+		if err != nil {
+			return nil, Explain(err)
+		}
+		lists = append(all, robots...)
 	}
 	keys := []KeyDetails{}
 	for _, l := range lists {

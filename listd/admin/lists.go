@@ -70,6 +70,11 @@ func (a *Admin) CreateList(ctx context.Context, n NewList) (ListDetails, []strin
 	if err != nil {
 		return ListDetails{}, nil, Explain(err)
 	}
+	if a.Robot != "" {
+		if _, err := a.robot(ctx, address.Domain()); err != nil {
+			return ListDetails{}, nil, err
+		}
+	}
 	facts := map[string]string{"send": n.Send}
 	if agent != list.NoAgent {
 		facts["mail_list_agent"] = string(agent)
@@ -96,6 +101,9 @@ func (a *Admin) newListAddress(text string) (list.Address, error) {
 	}
 	if err := list.CheckListAddress(address); err != nil {
 		return list.Address{}, &Error{Kind: Usage, What: err.Error(), Err: err}
+	}
+	if a.Robot != "" && address.Local() == a.Robot {
+		return list.Address{}, refused("take another name, or set robot in sealist.yaml", "%s takes commands for its domain", address)
 	}
 	if len(a.Domains) > 0 && !slices.Contains(a.Domains, address.Domain()) {
 		return list.Address{}, refused("the configuration's domains are "+strings.Join(a.Domains, ", ")+"; add it there, or use one of them",

@@ -19,9 +19,8 @@ import (
 
 // Reasons of a Verdict that no scenario gives.
 const (
-	reasonOwnerMail = "owner_mail" // recorded, goes no further
-	reasonLoop      = "loop"       // the list's own mail came back
-	reasonAutomatic = "automatic"  // written by a machine, or a bounce
+	reasonLoop      = "loop"      // the list's own mail came back
+	reasonAutomatic = "automatic" // written by a machine, or a bounce
 )
 
 // answer is what the person who posted hears, if anybody may be told at all.
@@ -160,8 +159,8 @@ func holds(memberships []store.Standing, role list.Role) bool {
 // all that follows from it. It tells whether the post is now distributing.
 func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error) {
 	log := d.log.With("spool_id", item.ID, "stage", "authorize")
-	if item.Kind == store.KindOwner {
-		return false, d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemDone, Reason: reasonOwnerMail})
+	if item.Kind != store.KindPost {
+		return false, d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemDone, Reason: string(item.Kind) + "_mail"})
 	}
 	l, err := d.Store.ListByID(ctx, item.List)
 	if err != nil {

@@ -2,7 +2,6 @@ package distribute
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -157,29 +156,4 @@ func (d *Distributor) noCertificate(l list.List, member list.Address, reason str
 		Params: map[string]string{"reason": reason},
 		Key:    fmt.Sprintf("%s/%d/%s", notice.NoCertificate, l.ID, member.Key()), Every: noticeEvery,
 	}
-}
-
-// renderNotice makes a service mail.
-func (d *Distributor) renderNotice(ctx context.Context, del store.Delivery) queue.Rendering {
-	if del.Notice == nil {
-		return queue.Cancelled{Reason: "a notice without content"}
-	}
-	var l list.List // of none
-	domain := del.Address.Domain()
-	if del.List != 0 {
-		var err error
-		l, err = d.Store.ListByID(ctx, del.List)
-		if errors.Is(err, store.ErrNotFound) {
-			return queue.Cancelled{Reason: "the list is gone"}
-		}
-		if err != nil {
-			return queue.Delayed{Reason: err.Error()}
-		}
-		domain = l.Address.Domain()
-	}
-	octets, err := d.Notices.Render(l, *del.Notice, fmt.Sprintf("<notice-%d-%d@%s>", del.ID, del.Created.UnixMicro(), domain), del.Created)
-	if err != nil {
-		return queue.Delayed{Reason: "rendering: " + err.Error()}
-	}
-	return queue.Copy{Parts: func() ([]relay.Segment, error) { return segment(octets) }}
 }

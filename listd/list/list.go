@@ -105,6 +105,10 @@ type List struct {
 
 	Policy Policy `json:"policy"`
 
+	// Robot is set for what is no mailing list but the address of a domain that takes commands by mail: it has keys, and
+	// no members.
+	Robot bool `json:"robot,omitempty"`
+
 	HasKey bool `json:"has_key"` // a key pair is installed; read-only: kept with the keys
 }
 
@@ -119,14 +123,20 @@ func (l List) Owner() Address {
 	return owner
 }
 
-// OwnerSuffix is what a list's own mail and mail to its owners carries behind
-// the list's name. RFC 2142 section 6 has the idea, Sympa the word.
-const OwnerSuffix = "-owner"
+// Suffixes of the addresses that a list has beside its own, in Sympa's words.
+// RFC 2142 section 6 has the idea. The list's own mail comes from OwnerSuffix.
+const (
+	OwnerSuffix       = "-owner"       // reaches its owners
+	EditorSuffix      = "-editor"      // reaches its editors
+	RequestSuffix     = "-request"     // takes commands about the list
+	SubscribeSuffix   = "-subscribe"   // asks to be put on it
+	UnsubscribeSuffix = "-unsubscribe" // asks to be taken off it
+)
 
 // Suffixes that address a function of a list and so cannot end a list's name.
 // Those without a function in this version are reserved for it.
 var reservedSuffixes = []string{
-	OwnerSuffix, "-request", "-editor", "-subscribe", "-unsubscribe", "-bounce", "-bounces", "-return", "-confirm",
+	OwnerSuffix, RequestSuffix, EditorSuffix, SubscribeSuffix, UnsubscribeSuffix, "-bounce", "-bounces", "-return", "-confirm",
 }
 
 // Names that a mail domain has for itself (RFC 2142, RFC 5321 section 4.5.1), or

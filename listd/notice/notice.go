@@ -2,9 +2,12 @@
 // itself. A notice is a template's name and a few short strings, never content
 // of a post; its octets are made when it is sent.
 //
-// Interim: English only, in clear and unsigned; the keys issue adds languages,
-// signatures and sealing. A notice therefore carries nothing that a stranger
-// may not read (invariants 1 and 12).
+// A notice that leaves in clear carries nothing that a stranger may not read; one
+// with store.Notice.Sealed leaves only encrypted to its addressee, and its
+// Subject, which stays outside, says nothing either (invariants 1 and 12).
+//
+// Interim: English only, and unsigned; the keys issue adds languages and
+// signatures.
 package notice
 
 import (
@@ -13,6 +16,7 @@ import (
 	"fmt"
 	"mime/quotedprintable"
 	"net/mail"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -60,22 +64,32 @@ func New(site list.Address) (*Notices, error) {
 	return &Notices{templates: t, site: site}, nil
 }
 
-// Render returns the whole message of a notice of list l: header, empty line,
-// text. messageID, with its angle brackets, and date are those of the
+// Message is service mail in its two halves.
+type Message struct {
+	Header  []byte // outer fields, each ending in CRLF, without those that describe the content
+	Content []byte // an entity: the fields that describe it, an empty line, the text; canonical
+}
+
+// Octets returns the whole message, in clear.
+func (m Message) Octets() []byte {
+	return slices.Concat(m.Header, []byte("MIME-Version: 1.0\r\n"), m.Content)
+}
+
+// Render returns the message of a notice of list l. messageID, with its angle brackets, and date are those of the
 // notice's delivery, so that a repeated attempt sends the same message.
-func (n *Notices) Render(l list.List, nt store.Notice, messageID string, date time.Time) ([]byte, error) {
+func (n *Notices) Render(l list.List, nt store.Notice, messageID string, date time.Time) (Message, error) {
 	text, err := n.text(l, nt)
 	if err != nil {
-		return nil, err
+		return Message{}, err
 	}
 	subject, body, ok := strings.Cut(text, "\n\n")
 	subject, isSubject := strings.CutPrefix(subject, "Subject: ")
 	if !ok || !isSubject {
-		return nil, fmt.Errorf("template %s does not begin with a Subject and an empty line", nt.Template)
+		return Message{}, fmt.Errorf("template %s does not begin with a Subject and an empty line", nt.Template)
 	}
 	encoding, encoded, err := encode(body)
 	if err != nil {
-		return nil, err
+		return Message{}, err
 	}
 	auto := "auto-generated"
 	if answers[nt.Template] {
@@ -99,14 +113,12 @@ func (n *Notices) Render(l list.List, nt store.Notice, messageID string, date ti
 	}
 	b.Add("Auto-Submitted", auto)
 	b.Add("X-Auto-Response-Suppress", "All") // QUIRK: Exchange answers automatic mail unless told so in its own words
-	b.Add("MIME-Version", "1.0")
-	b.Add("Content-Type", "text/plain; charset=utf-8")
-	b.Add("Content-Transfer-Encoding", encoding)
 	header, err := b.Octets()
 	if err != nil {
-		return nil, fmt.Errorf("notice %s: %w", nt.Template, err)
+		return Message{}, fmt.Errorf("notice %s: %w", nt.Template, err)
 	}
-	return append(append(header, "\r\n"...), encoded...), nil
+	content := "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: " + encoding + "\r\n\r\n"
+	return Message{Header: header, Content: append([]byte(content), encoded...)}, nil
 }
 
 // text executes the template.

@@ -148,6 +148,23 @@ func (ses *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	})
 }
 
+// function splits an address into that of a list and what its suffix asks of
+// it; "" if it has none.
+func function(a list.Address) (list.Address, store.Kind) {
+	for _, f := range []struct {
+		suffix string
+		kind   store.Kind
+	}{
+		{list.OwnerSuffix, store.KindOwner}, {list.EditorSuffix, store.KindEditor}, {list.RequestSuffix, store.KindCommand},
+		{list.UnsubscribeSuffix, store.KindUnsubscribe}, {list.SubscribeSuffix, store.KindSubscribe},
+	} {
+		if base, ok := a.CutSuffix(f.suffix); ok {
+			return base, f.kind
+		}
+	}
+	return list.Address{}, ""
+}
+
 // target finds out what an address is here.
 func (s *Server) target(to string) (store.Target, error) {
 	a, err := list.ParseAddress(to)
@@ -161,20 +178,25 @@ func (s *Server) target(to string) (store.Target, error) {
 	defer cancel()
 	l, err := s.spool.List(ctx, a)
 	kind := store.KindPost
+	if err == nil && l.Robot {
+		kind = store.KindCommand
+	}
 	if errors.Is(err, store.ErrNotFound) {
-		kind = store.KindOwner
-		base, ok := a.CutSuffix(list.OwnerSuffix)
-		if !ok {
+		base, of := function(a)
+		if of == "" {
 			return store.Target{}, fmt.Errorf("%w: %s", errNoList, a)
 		}
-		l, err = s.spool.List(ctx, base)
+		kind = of
+		if l, err = s.spool.List(ctx, base); err == nil && l.Robot && kind != store.KindOwner {
+			return store.Target{}, fmt.Errorf("%w: %s", errNoList, a)
+		}
 	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return store.Target{}, fmt.Errorf("%w: %s", errNoList, a)
 	case err != nil:
 		return store.Target{}, fmt.Errorf("asking for the list %s: %w", a, err)
-	case kind == store.KindPost && l.State == list.Closed: // its owners can be reached all the same
+	case (kind == store.KindPost || kind == store.KindSubscribe) && l.State == list.Closed: // its owners can be reached all the same
 		return store.Target{}, fmt.Errorf("%w: %s", errClosed, a)
 	}
 	return store.Target{List: l.ID, Kind: kind, ForwardPath: a}, nil

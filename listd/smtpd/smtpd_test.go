@@ -256,6 +256,33 @@ func TestDialogues(t *testing.T) {
 	}
 }
 
+// A list's other addresses say what is asked of it, and a robot's takes commands.
+func TestFunctions(t *testing.T) {
+	w := newWorld(t, smtpd.Config{TrustedNetworks: []string{"127.0.0.0/8"}}, false)
+	if _, err := w.store.EnsureRobot(t.Context(), list.MustParseAddress("robot@lists.example.org")); err != nil {
+		t.Fatal(err)
+	}
+	for local, kind := range map[string]store.Kind{
+		"news": store.KindPost, "news-owner": store.KindOwner, "news-editor": store.KindEditor, "news-request": store.KindCommand,
+		"news-subscribe": store.KindSubscribe, "news-unsubscribe": store.KindUnsubscribe, "NEWS-Unsubscribe": store.KindUnsubscribe,
+		"robot": store.KindCommand, "robot-owner": store.KindOwner,
+		"robot-subscribe": "", "robot-request": "", "nolist-subscribe": "", "news-help": "", "-owner": "",
+	} {
+		c := w.dial()
+		to := "RCPT TO:<" + local + "@lists.example.org>\r\n"
+		if kind == "" {
+			c.run("220 mx.example.org", "EHLO client.example\r\n", "250", "MAIL FROM:<anna@example.org>\r\n", "250 2", to, "550 5.1.1")
+			continue
+		}
+		c.transaction("EHLO", local)
+		c.send(onWire + ".\r\n")
+		id := strings.TrimSpace(strings.TrimPrefix(c.want("250 2.0.0 queued as "), "250 2.0.0 queued as "))
+		if item, err := w.store.Item(t.Context(), id); err != nil || item.Kind != kind {
+			t.Errorf("%s: %+v, %v", local, item, err)
+		}
+	}
+}
+
 // What is committed is what came, octet for octet, with the facts beside it.
 func TestWhatIsKept(t *testing.T) {
 	accepted := make(chan struct{}, 1)

@@ -3,19 +3,21 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/sealist/sealist/listd/list"
 )
 
-const listColumns = `id, address, description, send, state, created, mail_list_agent, allow_expired, policy, EXISTS (SELECT 1 FROM list_key WHERE list_key.list = list.id)`
+const listColumns = `id, address, description, send, state, created, mail_list_agent, allow_expired, policy, robot, EXISTS (SELECT 1 FROM list_key WHERE list_key.list = list.id)`
 
 func scanList(row scanner) (list.List, error) {
 	var l list.List
 	var address, policy string
 	var created int64
-	if err := row.Scan(&l.ID, &address, &l.Description, &l.Send, &l.State, &created, &l.Agent, &l.AllowExpired, &policy, &l.HasKey); err != nil {
+	if err := row.Scan(&l.ID, &address, &l.Description, &l.Send, &l.State, &created, &l.Agent, &l.AllowExpired, &policy, &l.Robot, &l.HasKey); err != nil {
 		return l, err
 	}
 	l.Created = fromMicros(created)
@@ -58,7 +60,7 @@ func (s *Store) CreateList(ctx context.Context, l list.List) (list.ID, error) {
 	return l.ID, err
 }
 
-// List finds a list by its address, letter case aside. ErrNotFound.
+// List finds a list, or a robot, by its address, letter case aside. ErrNotFound.
 func (s *Store) List(ctx context.Context, a list.Address) (list.List, error) {
 	l, err := scanList(s.read().row(ctx, `SELECT `+listColumns+` FROM list WHERE address_key = ?`, a.Key()))
 	return l, s.wrap("list "+a.String(), err)
@@ -70,11 +72,58 @@ func (s *Store) ListByID(ctx context.Context, id list.ID) (list.List, error) {
 	return l, s.wrap("list number "+id.String(), err)
 }
 
-// Lists returns every list in the order of their addresses.
+// Lists returns every list in the order of their addresses; robots are none.
 func (s *Store) Lists(ctx context.Context) ([]list.List, error) {
-	rows, err := s.read().query(ctx, `SELECT `+listColumns+` FROM list ORDER BY address_key`)
+	rows, err := s.read().query(ctx, `SELECT `+listColumns+` FROM list WHERE robot = 0 ORDER BY address_key`)
 	all, err := collect(rows, err, scanList)
 	return all, s.wrap("lists", err)
+}
+
+// EnsureRobot makes the robot of a domain if there is none, with this local
+// part, and returns it. A robot that has another local part gets this one: a
+// domain has one.
+func (s *Store) EnsureRobot(ctx context.Context, a list.Address) (list.List, error) {
+	robot, err := s.Robot(ctx, a.Domain())
+	if err == nil && robot.Address.Key() == a.Key() {
+		return robot, nil
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return list.List{}, err
+	}
+	err = s.write(ctx, "make the robot "+a.String(), func(h handle) error {
+		if robot.ID != 0 {
+			n, err := h.exec(ctx, `UPDATE list SET address = ?, address_key = ? WHERE id = ?`, a.String(), a.Key(), robot.ID)
+			return changed(ctx, h, n, err)
+		}
+		_, err := h.exec(ctx, `INSERT INTO list (address, address_key, description, send, state, created, robot) VALUES (?,?,'','',?,?,1)`,
+			a.String(), a.Key(), list.Open, s.now())
+		return errors.Join(err, bump(ctx, h))
+	})
+	if err != nil {
+		return list.List{}, err
+	}
+	return s.List(ctx, a)
+}
+
+// Robots returns the robot of every domain that has one.
+func (s *Store) Robots(ctx context.Context) ([]list.List, error) {
+	rows, err := s.read().query(ctx, `SELECT `+listColumns+` FROM list WHERE robot = 1 ORDER BY address_key`)
+	all, err := collect(rows, err, scanList)
+	return all, s.wrap("robots", err)
+}
+
+// Robot returns the robot of a domain, letter case aside. ErrNotFound.
+func (s *Store) Robot(ctx context.Context, domain string) (list.List, error) {
+	robots, err := s.Robots(ctx)
+	if err != nil {
+		return list.List{}, err
+	}
+	for _, r := range robots {
+		if strings.EqualFold(r.Address.Domain(), domain) {
+			return r, nil
+		}
+	}
+	return list.List{}, s.wrap("robot of "+domain, ErrNotFound)
 }
 
 // policyOctets are a list's settings as they are kept.

@@ -271,3 +271,26 @@ func TestAuditAndNodes(t *testing.T) {
 		t.Errorf("%+v, %v", nodes, err)
 	}
 }
+
+// A domain has one robot, which is no list.
+func TestRobots(t *testing.T) {
+	w := newWorld(t)
+	before, err := w.Lists(w.ctx)
+	w.must(err)
+	first, err := w.EnsureRobot(w.ctx, addr("sealist@lists.example.org"))
+	w.must(err)
+	again, err := w.EnsureRobot(w.ctx, addr("sympa@LISTS.example.org"))
+	w.must(err)
+	if !first.Robot || again.ID != first.ID || again.Address.Local() != "sympa" {
+		t.Errorf("%+v, then %+v", first, again)
+	}
+	if all, err := w.Lists(w.ctx); err != nil || len(all) != len(before) {
+		t.Errorf("%d lists, %v", len(all), err)
+	}
+	if _, err := w.List(w.ctx, addr("sealist@lists.example.org")); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("its old address: %v", err)
+	}
+	if _, err := w.EnsureRobot(w.ctx, addr("news@lists.example.org")); err != nil && !errors.Is(err, store.ErrExists) {
+		t.Errorf("%v", err)
+	}
+}

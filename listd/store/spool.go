@@ -19,7 +19,12 @@ type Kind string
 // The kinds of items.
 const (
 	KindPost  Kind = "post"  // to LIST
-	KindOwner Kind = "owner" // to LIST-owner
+	KindOwner Kind = "owner" // to LIST-owner: for its owners, or a bounce
+
+	KindCommand     Kind = "command"     // to a robot, or to LIST-request: commands
+	KindSubscribe   Kind = "subscribe"   // to LIST-subscribe
+	KindUnsubscribe Kind = "unsubscribe" // to LIST-unsubscribe
+	KindEditor      Kind = "editor"      // to LIST-editor: for its editors
 )
 
 // ItemState is where an item stands.
