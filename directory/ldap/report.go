@@ -188,6 +188,8 @@ func remedy(e *Error, s *server) string {
 		return "bind_dn or what bind_password_file holds is wrong, or the account is locked: try both with ldapwhoami"
 	case e.Code == ldap.LDAPResultStrongAuthRequired, e.Code == ldap.LDAPResultConfidentialityRequired:
 		return "the server wants TLS before a password: write ldaps://, or set starttls"
+	case e.Code == ldap.LDAPResultNoSuchObject && s.o.BindDN == "" && !s.o.External:
+		return "base_dn does not exist there, or an anonymous user may not see it: set bind_dn and bind_password_file"
 	case e.Code == ldap.LDAPResultNoSuchObject:
 		return "base_dn does not exist there, or we may not see it"
 	case e.Code == ldap.LDAPResultInsufficientAccessRights, e.Code == ldap.LDAPResultInappropriateAuthentication:
