@@ -192,6 +192,9 @@ func remedy(e *Error, s *server) string {
 		return "base_dn does not exist there, or an anonymous user may not see it: set bind_dn and bind_password_file"
 	case e.Code == ldap.LDAPResultNoSuchObject:
 		return "base_dn does not exist there, or we may not see it"
+	case e.Code == ldap.LDAPResultOperationsError && s.o.BindDN == "" && !s.o.External:
+		// QUIRK: Active Directory answers so to whoever has not bound.
+		return "set bind_dn and bind_password_file: the server tells anonymous users nothing"
 	case e.Code == ldap.LDAPResultInsufficientAccessRights, e.Code == ldap.LDAPResultInappropriateAuthentication:
 		return "set bind_dn, or have the server let this user search"
 	case e.Stage == StageStartTLS:
