@@ -20,6 +20,7 @@ check: lint
 
 # Everything, with the slow and rare parts, alone on the machine.
 test-all: test
+	@SEALIST_SLOW=1 sh .ci/packages
 	$(PEERS) SEALIST_SLOW=1 $(GO) test -count=1 -timeout 60m ./...
 	SEALIST_TIMING=1 $(GO) test -count=1 -timeout 60m -p 1 -v -run Timing ./smime/cms
 

@@ -3,8 +3,8 @@ package config
 import (
 	"fmt"
 	"net/mail"
-	"regexp"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 )

@@ -186,6 +186,8 @@ func (k *checker) attribute(key, name, preset string, before []string) {
 			remedy = "did you mean " + near + "?"
 		}
 		k.mistake(key, fmt.Sprintf("%q is no attribute that holds certificates", name), remedy)
+	case name != known[0] && name != known[1] && nearest(name, known) != "" && attributeName.MatchString(name):
+		k.warn(key, fmt.Sprintf("%q is no usual attribute for certificates", name), "did you mean "+nearest(name, known)+"?")
 	case !attributeName.MatchString(name):
 		k.mistake(key, fmt.Sprintf("%q is no name of an attribute", name), "write it as userCertificate")
 	}

@@ -321,3 +321,18 @@ func TestCertificateFiles(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+func TestMistypedAttribute(t *testing.T) {
+	for name, want := range map[string]string{"userCertifcate": "did you mean userCertificate?", "userSMIMECertificat": "did you mean userSMIMECertificate?", "myCert": ""} {
+		_, warnings := load(t, "directories: [{ name: corp, urls: [ldaps://ldap.example.org], base_dn: o=x, filter: '(mail={addr})', attributes: ["+name+"] }]\n")
+		got := ""
+		for _, w := range warnings {
+			if w.Key == "directories[0].attributes[0]" {
+				got = w.Remedy
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,9 +45,14 @@ type world struct {
 	addr    string
 	stop    func()
 
+	ahead atomic.Int64 // nanoseconds that the server's clock is ahead
+
 	mu  sync.Mutex
 	log strings.Builder
 }
+
+// now is the server's clock.
+func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
 
 // Write implements io.Writer for the server's log.
 func (w *world) Write(p []byte) (int, error) {
@@ -125,7 +131,7 @@ func (w *world) file(name string, octets []byte) string {
 func (w *world) open() {
 	w.t.Helper()
 	s, err := listd.Open(w.t.Context(), w.config, listd.Options{
-		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})), KeyIterations: 1000,
+		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})), KeyIterations: 1000, Clock: w.now,
 		Ready: func(urls []string) { w.ready <- strings.TrimPrefix(urls[0], "smtp://") },
 	})
 	w.must(err)

@@ -423,3 +423,30 @@ func TestListSet(t *testing.T) {
 		t.Errorf("%s", members)
 	}
 }
+
+// TestDirectoryMistakes: what people get wrong in a directory's configuration is told with its cause and what to do next.
+func TestDirectoryMistakes(t *testing.T) {
+	w := newWorld(t)
+	alice := w.ca.Issue("alice@corp.example")
+	slapd := peer.StartSlapd(t, peer.SlapdOptions{Entries: []peer.Entry{peer.Person("alice", "alice@corp.example", alice.Certificate.Raw)}})
+	secret := w.put("ldap_password", peer.SlapdServiceSecret+"\n")
+	wrong := w.put("wrong_password", "guess\n")
+	bind := "bind_dn: '" + peer.SlapdServiceDN + "', bind_password_file: "
+	for _, c := range []struct {
+		name, directory, says, next string
+		status                      int
+	}{
+		{"wrong password", "preset: openldap, base_dn: '" + peer.SlapdPeopleDN + "', " + bind + wrong, "Invalid Credentials", "bind_password_file", 1},
+		{"no such base", "preset: openldap, base_dn: 'ou=nobody,dc=corp,dc=example', " + bind + secret, "No Such Object", "base_dn", 1},
+		{"nobody found", "preset: openldap, filter: '(uid={addr})', base_dn: '" + peer.SlapdPeopleDN + "', " + bind + secret, "no entry", "filter", 0},
+		{"no such attribute", "preset: custom, filter: '(mail={addr})', attributes: [userCertifcate], base_dn: '" + peer.SlapdPeopleDN + "', " + bind + secret, "0 certificates", "setting attributes", 0},
+		{"anonymous is refused", "preset: openldap, base_dn: '" + peer.SlapdPeopleDN + "'", "", "bind_dn", 1},
+		{"StartTLS without it", "preset: openldap, starttls: true, base_dn: '" + peer.SlapdPeopleDN + "', " + bind + secret, "", "TLS", 1},
+	} {
+		w.configure("directories: [{ name: corp, urls: ['" + slapd.URL + "'], timeout: 5s, " + c.directory + " }]\n")
+		status, out, errOut := w.try("directory", "test", "alice@corp.example")
+		if status != c.status || !strings.Contains(out+errOut, c.says) || !strings.Contains(out+errOut, c.next) {
+			t.Errorf("%s: status %d\n%s%s", c.name, status, out, errOut)
+		}
+	}
+}

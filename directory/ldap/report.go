@@ -188,8 +188,13 @@ func remedy(e *Error, s *server) string {
 		return "bind_dn or what bind_password_file holds is wrong, or the account is locked: try both with ldapwhoami"
 	case e.Code == ldap.LDAPResultStrongAuthRequired, e.Code == ldap.LDAPResultConfidentialityRequired:
 		return "the server wants TLS before a password: write ldaps://, or set starttls"
+	case e.Code == ldap.LDAPResultNoSuchObject && s.o.BindDN == "" && !s.o.External:
+		return "base_dn does not exist there, or an anonymous user may not see it: set bind_dn and bind_password_file"
 	case e.Code == ldap.LDAPResultNoSuchObject:
 		return "base_dn does not exist there, or we may not see it"
+	case e.Code == ldap.LDAPResultOperationsError && s.o.BindDN == "" && !s.o.External:
+		// QUIRK: Active Directory answers so to whoever has not bound.
+		return "set bind_dn and bind_password_file: the server tells anonymous users nothing"
 	case e.Code == ldap.LDAPResultInsufficientAccessRights, e.Code == ldap.LDAPResultInappropriateAuthentication:
 		return "set bind_dn, or have the server let this user search"
 	case e.Stage == StageStartTLS:

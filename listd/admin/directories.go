@@ -68,8 +68,11 @@ func (a *Admin) directoryTest(ctx context.Context, r ldap.Report) DirectoryTest 
 	}
 	for _, e := range r.Entries {
 		if len(e.Certificates) == 0 {
-			t.Hints = append(t.Hints, "the entry "+e.DN+" has none of the attributes with certificates, or we may not read them: compare with what `ldapsearch` shows its owner")
+			t.Hints = append(t.Hints, "the entry "+e.DN+" has none of the attributes with certificates (setting attributes), or we may not read them: compare with what `ldapsearch` shows its owner")
 		}
+	}
+	if r.Address != "" && r.Served && len(r.Entries) == 0 {
+		t.Hints = append(t.Hints, "if somebody has this address: compare filter, base_dn and scope with his entry, and see whether bind_dn may search by what the filter asks for")
 	}
 	return t
 }

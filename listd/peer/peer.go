@@ -34,7 +34,7 @@ var debianPackage = map[string]string{
 	"postfix": "postfix", "postqueue": "postfix", "smtp-source": "postfix", "smtp-sink": "postfix",
 	"openssl": "openssl", "gpgsm": "gpgsm", "gpg-agent": "gpg-agent", "gpgconf": "gpgconf",
 	"cmsutil": "libnss3-tools", "certutil": "libnss3-tools", "pk12util": "libnss3-tools",
-	"swaks": "swaks",
+	"swaks": "swaks", "samba": "samba", "samba-tool": "samba", "ip": "iproute2",
 }
 
 // Program returns the path of an outside program. Where it is not installed the test is skipped, or fails under

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"syscall"
 )
 
 // chown gives a path to a user of this machine.
@@ -19,3 +20,6 @@ func chown(path, name string) error {
 	}
 	return os.Chown(path, uid, -1)
 }
+
+// lockFile waits for the file's lock, which ends when the file is closed.
+func lockFile(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX) }
