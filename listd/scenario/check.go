@@ -17,7 +17,7 @@ func (s Scenario) Check() []Problem {
 		all = append(all, s.uncovered()...)
 	}
 	if s.function != include && !s.function.exists() {
-		all = append(all, warning(Position{File: s.Name()}, "nothing in Sealist asks the function %s", s.function))
+		all = append(all, warning(Position{File: s.label}, "nothing in Sealist asks the function %s", s.function))
 	}
 	slices.SortStableFunc(all, func(a, b Problem) int {
 		if a.File != b.File {
@@ -111,7 +111,7 @@ func (s Scenario) endless() []Problem {
 func (s Scenario) uncovered() []Problem {
 	covered := methods{}
 	grants := false
-	last := Position{File: s.Name()}
+	last := Position{File: s.label}
 	for _, rl := range s.rules {
 		if rl.at.File == blocklist {
 			continue

@@ -81,7 +81,7 @@ func (l *Library) Read(f Function, name string, file File, of list.Address) (Sce
 // build puts a scenario together: the blocklist, the function's header, and
 // the file's own rules, with all that is included.
 func (l *Library) build(f Function, name string, file File, of list.Address) (Scenario, error) {
-	s := Scenario{function: f, name: name, origin: origin(file), text: string(file.Octets)}
+	s := Scenario{function: f, name: name, label: file.Label, text: string(file.Octets)}
 	p := parse(f, file.Label, file.Octets)
 	s.titles, s.problems = p.titles, p.problems
 	if f.wantsBlocklist() {
@@ -101,13 +101,6 @@ func (l *Library) build(f Function, name string, file File, of list.Address) (Sc
 		}
 	}
 	return s, x.add(p, []string{string(f) + "." + name})
-}
-
-func origin(f File) string {
-	if !strings.Contains(f.Label, "/") {
-		return BuiltIn
-	}
-	return f.Label
 }
 
 // blocklistRule is in front of every scenario of a function that has it.

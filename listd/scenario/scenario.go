@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
@@ -183,7 +184,7 @@ type rule struct {
 type Scenario struct {
 	function Function
 	name     string
-	origin   string // where the file lies
+	label    string // of the file, as positions have it
 	text     string // of the file
 	titles   map[string]string
 	rules    []rule
@@ -194,7 +195,12 @@ type Scenario struct {
 func (s Scenario) Name() string { return string(s.function) + "." + s.name }
 
 // Origin says where the file lies: a path below the data folder, or [BuiltIn].
-func (s Scenario) Origin() string { return s.origin }
+func (s Scenario) Origin() string {
+	if !strings.Contains(s.label, "/") {
+		return BuiltIn
+	}
+	return s.label
+}
 
 // Text returns the file as it is written, without what it includes.
 func (s Scenario) Text() string { return s.text }

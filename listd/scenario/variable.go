@@ -68,7 +68,7 @@ func newVariable(name, key, number string) (*variable, error) {
 	known, ok := variables[full]
 	switch {
 	case !ok && slices.Contains(withoutSource, v.name):
-		return v, fmt.Errorf("Sealist has nothing that could be the variable [%s]", full)
+		return v, fmt.Errorf("nothing in Sealist could be the variable [%s]", full)
 	case !ok:
 		return v, fmt.Errorf("there is no variable [%s]", full)
 	case v.index != nil:
