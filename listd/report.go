@@ -33,7 +33,7 @@ func (s *Sealist) report(ctx context.Context) (string, error) {
 
 // troubles are what needs a listmaster, a line each: what, where, since when, until when it does no harm, and what to do.
 func (s *Sealist) troubles(ctx context.Context) ([]string, error) {
-	a := admin.New(admin.Parts{Store: s.Store, Graces: s.Graces(), Includes: s.Includes, Clock: s.o.Clock})
+	a := admin.New(admin.Parts{Store: s.Store, Graces: s.Graces(), Includes: s.Includes, Scenarios: s.Scenarios, Clock: s.o.Clock})
 	crls, err := a.CRLs(ctx)
 	if err != nil {
 		return nil, err
@@ -57,6 +57,13 @@ func (s *Sealist) troubles(ctx context.Context) ([]string, error) {
 			lines = append(lines, fmt.Sprintf("Members of %s were not synchronised with the directory %s, last at %s: %s. Nobody was added or removed; `listmaster directory sync %s` tries again.",
 				i.List, i.Directory, moment(i.Last.Started), i.Last.Reason, i.List))
 		}
+	}
+	broken, err := a.BrokenScenarios(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range broken {
+		lines = append(lines, "The scenario of a list has errors, and every post to it is rejected: "+b+". `listmaster scenario check` tells more.")
 	}
 	tasks, err := s.Store.Tasks(ctx)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/sealist/sealist/directory"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/resolver"
 )
@@ -36,6 +37,11 @@ type Parts struct {
 	Graces      Graces
 	Fetcher     Fetcher
 	Scheduler   Scheduler
+	Scenarios   *scenario.Library // the built-in ones if nil
+	Facts       scenario.Facts    // what scenarios ask
+
+	// ReadMessage makes what a scenario may ask of a message.
+	ReadMessage func(octets []byte) (scenario.Message, error)
 
 	Domains []string         // domains in which lists may be made; empty: any
 	Actor   string           // who acts, for the audit log, as "listmaster (user root)"
@@ -74,6 +80,9 @@ func New(p Parts) *Admin {
 	}
 	if p.Actor == "" {
 		p.Actor = "listmaster"
+	}
+	if p.Scenarios == nil {
+		p.Scenarios = scenario.NewLibrary("")
 	}
 	return &Admin{Parts: p}
 }
