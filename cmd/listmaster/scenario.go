@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealist/sealist/listd/admin"
-	"github.com/sealist/sealist/listd/scenario"
 )
 
 func scenarioCommand(g *globals) *cobra.Command {
@@ -45,25 +44,14 @@ func stateOf(d admin.ScenarioDetails) string {
 	if d.Hidden {
 		words = append(words, "hidden")
 	}
-	faults, warnings := severities(d.Problems)
+	faults := d.Problems.Faults()
 	if faults > 0 {
 		words = append(words, count(faults, "error"))
 	}
-	if warnings > 0 {
+	if warnings := len(d.Problems) - faults; warnings > 0 {
 		words = append(words, count(warnings, "warning"))
 	}
 	return strings.Join(words, ", ")
-}
-
-func severities(problems []scenario.Problem) (faults, warnings int) {
-	for _, p := range problems {
-		if p.Severity == scenario.Fault {
-			faults++
-		} else {
-			warnings++
-		}
-	}
-	return faults, warnings
 }
 
 func scenarioShow(g *globals) *cobra.Command {
@@ -93,7 +81,7 @@ func scenarioShow(g *globals) *cobra.Command {
 	return c
 }
 
-func printProblems(out io.Writer, problems []scenario.Problem) {
+func printProblems(out io.Writer, problems admin.Problems) {
 	for _, p := range problems {
 		fmt.Fprintf(out, "%s: %s\n", p.Severity, admin.Printable(p.Error()))
 	}
@@ -128,7 +116,7 @@ func scenarioCheck(g *globals) *cobra.Command {
 				} else {
 					printProblems(c.OutOrStdout(), problems)
 				}
-				if faults, _ := severities(problems); faults > 0 && err == nil {
+				if problems.Faults() > 0 && err == nil {
 					err = admin.ErrNegative
 				}
 				return err
@@ -164,7 +152,7 @@ func scenarioTest(g *globals) *cobra.Command {
 				} else {
 					err = printTrial(c.OutOrStdout(), r)
 				}
-				if err == nil && r.Action == scenario.Reject {
+				if err == nil && r.Rejected() {
 					return admin.ErrNegative
 				}
 				return err

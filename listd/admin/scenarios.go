@@ -12,12 +12,27 @@ import (
 
 // ScenarioDetails is a scenario with what is the matter with it.
 type ScenarioDetails struct {
-	Name     string             `json:"name"` // function first: "send.private"
-	Title    string             `json:"title"`
-	Origin   string             `json:"origin"`           // path of its file below the data folder, or "built in"
-	Hidden   bool               `json:"hidden,omitempty"` // a file NAME:ignore says not to offer it
-	Problems []scenario.Problem `json:"problems"`
-	Text     string             `json:"text,omitempty"` // of the file, where one scenario is shown
+	Name     string   `json:"name"` // function first: "send.private"
+	Title    string   `json:"title"`
+	Origin   string   `json:"origin"`           // path of its file below the data folder, or "built in"
+	Hidden   bool     `json:"hidden,omitempty"` // a file NAME:ignore says not to offer it
+	Problems Problems `json:"problems"`
+	Text     string   `json:"text,omitempty"` // of the file, where one scenario is shown
+}
+
+// Problems is what is the matter with scenarios.
+type Problems []scenario.Problem
+
+// Faults counts those for which a scenario rejects everything; the others are
+// warnings.
+func (p Problems) Faults() int {
+	n := 0
+	for _, one := range p {
+		if one.Severity == scenario.Fault {
+			n++
+		}
+	}
+	return n
 }
 
 // ListScenarios returns what there is to choose from: of one function, or of all
@@ -44,7 +59,7 @@ func (a *Admin) ListScenarios(ctx context.Context, function, listText string) ([
 		for _, e := range entries {
 			d, err := a.scenario(f, e.Name, of)
 			if err != nil {
-				d = ScenarioDetails{Name: string(f) + "." + e.Name, Problems: []scenario.Problem{unreadable(e.Origin, err)}}
+				d = ScenarioDetails{Name: string(f) + "." + e.Name, Problems: Problems{unreadable(e.Origin, err)}}
 			}
 			d.Origin, d.Hidden, d.Text = e.Origin, e.Hidden, ""
 			all = append(all, d)
@@ -84,8 +99,8 @@ type ScenarioFile struct {
 
 // CheckFiles tells what is the matter with files, as if they lay in the site's
 // folder.
-func (a *Admin) CheckFiles(files []ScenarioFile) ([]scenario.Problem, error) {
-	var all []scenario.Problem
+func (a *Admin) CheckFiles(files []ScenarioFile) (Problems, error) {
+	var all Problems
 	for _, file := range files {
 		f, name, ok := scenario.SplitName(path.Base(file.Path))
 		if !ok {
@@ -102,12 +117,12 @@ func (a *Admin) CheckFiles(files []ScenarioFile) ([]scenario.Problem, error) {
 
 // CheckScenarios tells what is the matter with every file in the folders of the
 // site, the domains and the lists, and with the scenarios that lists use.
-func (a *Admin) CheckScenarios(ctx context.Context) ([]scenario.Problem, error) {
+func (a *Admin) CheckScenarios(ctx context.Context) (Problems, error) {
 	lists, err := a.Store.Lists(ctx)
 	if err != nil {
 		return nil, Explain(err)
 	}
-	all := []scenario.Problem{}
+	all := Problems{}
 	seen := map[string]bool{}
 	take := func(problems ...scenario.Problem) {
 		for _, p := range problems {
@@ -118,6 +133,11 @@ func (a *Admin) CheckScenarios(ctx context.Context) ([]scenario.Problem, error) 
 		}
 	}
 	for _, l := range append([]list.List{{}}, lists...) {
+		strays, err := a.Scenarios.Strays(l.Address)
+		if err != nil {
+			return nil, Explain(err)
+		}
+		take(strays...)
 		for _, f := range scenario.Functions() {
 			entries, err := a.Scenarios.Names(f, l.Address)
 			if err != nil {
@@ -190,6 +210,9 @@ type TrialResult struct {
 	Error    string          `json:"error,omitempty"`
 	Steps    []scenario.Step `json:"steps"` // the rules that were looked at
 }
+
+// Rejected tells whether the request is rejected.
+func (r TrialResult) Rejected() bool { return r.Action == scenario.Reject }
 
 // TestScenario tells what a scenario decides on a request, and which rule did.
 func (a *Admin) TestScenario(ctx context.Context, t ScenarioTrial) (TrialResult, error) {

@@ -223,6 +223,27 @@ func (l *Library) Names(f Function, of list.Address) ([]Entry, error) {
 	return all, nil
 }
 
+// Strays returns a warning for each file in the folders that count for a list
+// whose name is of no function: most are written wrongly.
+func (l *Library) Strays(of list.Address) ([]Problem, error) {
+	if l.dataDir == "" {
+		return nil, nil
+	}
+	var all []Problem
+	for _, folder := range folders(scenarioFolder, of) {
+		names, err := fileNames(l.dataDir, folder)
+		if err != nil {
+			return nil, fmt.Errorf("listing the scenarios: %w", err)
+		}
+		for _, file := range names {
+			if f, _, ok := strings.Cut(file, "."); ok && !Function(f).exists() && Function(f) != include {
+				all = append(all, warning(Position{File: path.Join(folder, file)}, "nothing in Sealist asks the function %s", f))
+			}
+		}
+	}
+	return all, nil
+}
+
 // Filters returns the files that a search condition of a list means: of a text
 // file those of all levels, of other kinds the first one. No file is an error
 // that wraps ErrPermanent, but for the blocklist, which need not be there.
