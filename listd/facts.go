@@ -28,7 +28,8 @@ func (s *Sealist) Facts() scenario.Facts {
 	return facts{s.Store, s.Scenarios, datasource.NewSearcher(s.Directories), s.Config.Listmasters}
 }
 
-// HasRole implements scenario.Facts.
+// HasRole implements scenario.Facts. The address may be of a field that the
+// author hid: no error says it (invariant 1).
 func (f facts) HasRole(ctx context.Context, on, a list.Address, role list.Role) (bool, error) {
 	l, err := f.list(ctx, on)
 	if err != nil {
@@ -36,7 +37,7 @@ func (f facts) HasRole(ctx context.Context, on, a list.Address, role list.Role) 
 	}
 	held, err := f.store.MemberOf(ctx, l.ID, []list.Address{a})
 	if err != nil {
-		return false, fmt.Errorf("looking up the roles of %s: %w", a, err)
+		return false, fmt.Errorf("looking up somebody's roles on %s: %w", on, err)
 	}
 	return slices.ContainsFunc(held[a.Key()], func(m store.Standing) bool { return m.Role == role }), nil
 }

@@ -65,6 +65,13 @@ func (s *Sealist) troubles(ctx context.Context) ([]string, error) {
 	for _, b := range broken {
 		lines = append(lines, "The scenario of a list has errors, and every post to it is rejected: "+b+". `listmaster scenario check` tells more.")
 	}
+	undecided, err := a.UndecidedPosts(ctx, s.o.Clock().Add(-24*time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range undecided {
+		lines = append(lines, "Posts were rejected because a rule of the scenario could not be evaluated, on "+u+".")
+	}
 	tasks, err := s.Store.Tasks(ctx)
 	if err != nil {
 		return nil, err

@@ -157,14 +157,16 @@ func TestListmastersHearOfBrokenScenarios(t *testing.T) {
 	w := newWorld(t)
 	w.config.Listmasters = []string{"carol@example.org"}
 	w.rules(wallList, "oops oops\n")
+	w.rules(openList, "search(nowhere.txt) smtp -> do_it\n")
 	w.start()
+	w.settled(w.send("alice@example.org", openList, mail("alice@example.org", openList, text)))
 	s := w.sealist.Tasks("test")
 	if _, err := s.Now(t.Context(), "listmaster_report"); err != nil {
 		t.Fatal(err)
 	}
 	w.until("the report came", func() bool { return len(w.sink.To("carol@example.org")) > 0 })
 	got := strings.Join(strings.Fields(strings.ReplaceAll(string(w.sink.To("carol@example.org")[0].Octets), "=\r\n", "")), " ")
-	for _, want := range []string{"wall@lists.example.org", "scenari/send.public:1", "listmaster scenario check"} {
+	for _, want := range []string{"wall@lists.example.org", "scenari/send.public:1", "listmaster scenario check", "on open@lists.example.org: 1, the last one", "no search file nowhere.txt"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the report lacks %q:\n%s", want, got)
 		}

@@ -3,11 +3,16 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/scenario"
+	"github.com/sealist/sealist/listd/store"
 )
 
 // ScenarioDetails is a scenario with what is the matter with it.
@@ -183,6 +188,37 @@ func (a *Admin) BrokenScenarios(ctx context.Context) ([]string, error) {
 		}
 	}
 	return broken, nil
+}
+
+// UndecidedPosts names the lists of posts that were rejected since a time because
+// a rule could not be evaluated, a line each with the newest one's story.
+func (a *Admin) UndecidedPosts(ctx context.Context, since time.Time) ([]string, error) {
+	count, newest := map[list.ID]int{}, map[list.ID]store.Item{}
+	for f := (store.ItemFilter{State: store.ItemRejected, Limit: 1000}); ; {
+		items, err := a.Store.Items(ctx, f)
+		if err != nil {
+			return nil, Explain(err)
+		}
+		for _, i := range items {
+			if i.Reason == "scenario_"+scenario.ReasonError && i.Updated.After(since) {
+				count[i.List]++
+				newest[i.List] = i
+			}
+		}
+		if len(items) < f.Limit {
+			break
+		}
+		f.After = items[len(items)-1].ID
+	}
+	var lines []string
+	for _, id := range slices.Sorted(maps.Keys(count)) {
+		l, err := a.Store.ListByID(ctx, id)
+		if err != nil {
+			return nil, Explain(err)
+		}
+		lines = append(lines, fmt.Sprintf("%s: %d, the last one %s: %s", l.Address, count[id], newest[id].ID, newest[id].Detail))
+	}
+	return lines, nil
 }
 
 // ScenarioTrial is a request that nobody makes.

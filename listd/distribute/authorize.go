@@ -191,6 +191,9 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 		return false, fmt.Errorf("writing the decision: %w", err)
 	}
 	crashpoint.At(crashpoint.DistributeDecided)
+	if v.internal != nil {
+		log.Error("a scenario could not decide, and the post is rejected: mend it", "list", l.Address, "rule", v.rule, "err", v.internal)
+	}
 	log.Info("decided", "list", l.Address, "state", v.state, "method", v.method, "author", v.sender, "rule", v.rule, "reason", v.reason, "err", v.internal)
 	if len(decided.Notices) > 0 {
 		d.Parts.Wake()

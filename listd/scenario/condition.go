@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/mail"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/sealist/sealist/listd/list"
@@ -99,11 +100,20 @@ func listAddress(name, domain string) (list.Address, error) {
 	return list.ParseAddress(name)
 }
 
+// ownList are the variables that name the list itself.
+var ownList = []string{"[listname]", "[list->name]", "[list->address]"}
+
+// checkRole wants a list that the rule names: a message must not choose it.
 func checkRole(args []argument) error {
-	if a := args[0]; a.variable == nil {
-		if _, err := listAddress(a.literal, "example.org"); err != nil {
-			return fmt.Errorf("%.60q is no name of a list", a.literal)
+	a := args[0]
+	if a.variable != nil {
+		if !slices.Contains(ownList, a.variable.String()) {
+			return fmt.Errorf("%s cannot name a list: write [listname] or the name of one", a)
 		}
+		return nil
+	}
+	if _, err := listAddress(a.literal, "example.org"); err != nil {
+		return fmt.Errorf("%.60q is no name of a list", a.literal)
 	}
 	return nil
 }
@@ -115,12 +125,9 @@ type roleTest func(ctx context.Context, e evaluation, l, a list.Address) (bool, 
 func inRole(is roleTest) func(context.Context, evaluation, []argument) (bool, error) {
 	return func(ctx context.Context, e evaluation, args []argument) (bool, error) {
 		l := e.List.Address
-		if v := args[0].variable; v == nil || v.name != "listname" && v.String() != "[list->name]" {
-			name, err := args[0].first(ctx, e)
-			if err != nil {
-				return false, err
-			}
-			if l, err = listAddress(name, e.List.Address.Domain()); err != nil {
+		if args[0].variable == nil {
+			var err error
+			if l, err = listAddress(args[0].literal, l.Domain()); err != nil {
 				return false, permanent("%s is no name of a list", args[0])
 			}
 		}

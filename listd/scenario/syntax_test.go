@@ -29,6 +29,7 @@ func TestSyntaxErrorsCloseTheFunction(t *testing.T) {
 		"true(1) smtp -> do_it":                                        "takes 0 arguments, and 1 are given",
 		"is_owner([listname]) smtp -> do_it":                           "takes 2 arguments, and 1 are given",
 		"is_owner([listname],[sender],[email]) smtp -> do_it":          "takes 2 arguments, and 3 are given",
+		"is_owner([header->X],[sender]) smtp -> do_it":                 "cannot name a list",
 		"search() smtp -> do_it":                                       "takes 1 or 2 arguments",
 		"do_is_editor([listname],[sender]) smime -> do_it":             "no condition do_is_editor",
 		"message('x') smtp -> do_it":                                   "no condition message",
