@@ -24,6 +24,7 @@ import (
 	"github.com/sealist/sealist/directory/ldap"
 	"github.com/sealist/sealist/listd/datasource"
 	"github.com/sealist/sealist/listd/keyring"
+	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/resolver"
 	"github.com/sealist/sealist/smime"
@@ -59,6 +60,7 @@ type Sealist struct {
 	Harvest     *harvest.Harvest
 	Files       *files.Files
 	Resolver    *resolver.Resolver
+	Scenarios   *scenario.Library // in the data folder, and built in
 
 	o      Options
 	log    *slog.Logger
@@ -76,7 +78,7 @@ func Open(ctx context.Context, c *config.Config, o Options) (*Sealist, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Sealist{Config: c, o: o, log: o.Log}
+	s := &Sealist{Config: c, Scenarios: scenario.NewLibrary(c.DataDir), o: o, log: o.Log}
 	for _, step := range []func(context.Context) error{s.openTrust, s.openStore, s.openRevocation, s.restoreCRLs, s.openKeyring, s.openSources, s.openResolver} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())

@@ -33,7 +33,7 @@ func (s *Sealist) report(ctx context.Context) (string, error) {
 
 // troubles are what needs a listmaster, a line each: what, where, since when, until when it does no harm, and what to do.
 func (s *Sealist) troubles(ctx context.Context) ([]string, error) {
-	a := admin.New(admin.Parts{Store: s.Store, Graces: s.Graces(), Includes: s.Includes, Clock: s.o.Clock})
+	a := admin.New(admin.Parts{Store: s.Store, Graces: s.Graces(), Includes: s.Includes, Scenarios: s.Scenarios, Clock: s.o.Clock})
 	crls, err := a.CRLs(ctx)
 	if err != nil {
 		return nil, err
@@ -57,6 +57,20 @@ func (s *Sealist) troubles(ctx context.Context) ([]string, error) {
 			lines = append(lines, fmt.Sprintf("Members of %s were not synchronised with the directory %s, last at %s: %s. Nobody was added or removed; `listmaster directory sync %s` tries again.",
 				i.List, i.Directory, moment(i.Last.Started), i.Last.Reason, i.List))
 		}
+	}
+	broken, err := a.BrokenScenarios(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range broken {
+		lines = append(lines, "The scenario of a list has errors, and every post to it is rejected: "+b+". `listmaster scenario check` tells more.")
+	}
+	undecided, err := a.UndecidedPosts(ctx, s.o.Clock().Add(-24*time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range undecided {
+		lines = append(lines, "Posts were rejected because a rule of the scenario could not be evaluated, on "+u+".")
 	}
 	tasks, err := s.Store.Tasks(ctx)
 	if err != nil {

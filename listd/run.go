@@ -63,7 +63,7 @@ func (s *Sealist) Run(ctx context.Context) error {
 	owner := "listd-" + rand.Text()
 	var q *queue.Queue
 	d := distribute.New(distribute.Parts{
-		Store: s.Store, Keyring: s.Keyring, Judge: s.Judge, Resolver: s.Resolver, Harvest: s.harvester(), Notices: notices,
+		Store: s.Store, Keyring: s.Keyring, Judge: s.Judge, Resolver: s.Resolver, Harvest: s.harvester(), Notices: notices, Scenarios: s.Scenarios, Facts: s.Facts(),
 		Domains: s.Config.Domains, MaxSigningAge: time.Duration(s.Config.Trust.MaxSigningAge), Open: s.reading(),
 		Owner: owner, Wake: func() { q.Wake() }, Clock: s.o.Clock, Log: s.log,
 	})

@@ -62,7 +62,7 @@ func listCreate(g *globals) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&n.Description, "description", "", "what the list is for, in one line")
-	c.Flags().StringVar(&n.Send, "send", "", "who may post: private_smime, members who signed (the default); or public, everybody")
+	c.Flags().StringVar(&n.Send, "send", "", "who may post: private_smime, members who signed (the default); public, everybody; or another that `listmaster scenario ls send` shows")
 	c.Flags().BoolVar(&n.AllowExpired, "allow-expired", false, "encrypt to a certificate that has expired where a member has no better one, if resolver.allow_expired says so, too")
 	c.Flags().BoolVar(&agent, "mail-list-agent", false, "sign every copy with the list's key, as RFC 2634's mail list agent")
 	c.Flags().StringVar(&labels, "security-labels", "refuse", "what a mail list agent does with labelled messages: refuse; or carry")

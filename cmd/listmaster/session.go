@@ -53,6 +53,7 @@ func withSession(c *cobra.Command, g *globals, act func(ctx context.Context, s *
 		Caching: admin.Caching{Positive: time.Duration(settings.Resolver.PositiveTTL), Negative: time.Duration(settings.Resolver.NegativeTTL)},
 		Domains: settings.Domains, Robot: settings.Robot, Actor: actor, Log: log,
 	}
+	p.Scenarios, p.Facts, p.ReadMessage = parts.Scenarios, parts.Facts(), listd.ReadMessage
 	p.Fetcher, p.Graces = parts.Revocation, parts.Graces()
 	p.Scheduler = parts.Tasks(fmt.Sprintf("%s, process %d", actor, os.Getpid()))
 	for _, d := range parts.Directories {

@@ -19,6 +19,7 @@ import (
 	"github.com/sealist/sealist/directory"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/resolver"
 )
@@ -29,13 +30,18 @@ type Parts struct {
 	Store       *store.Store
 	Keyring     Keyring
 	Resolver    Resolver
-	Directories []Directory    // LDAP directories, in the order of the configuration
-	Includes    Includes       // members from the directories
-	Trust       resolver.Judge // the site's trust
-	Caching     Caching        // how long directories' answers count
-	Graces      Graces         // of trust.revocation, for what `crl ls` says of an end
-	Fetcher     Fetcher        // of CRLs
-	Scheduler   Scheduler      // of tasks
+	Directories []Directory       // LDAP directories, in the order of the configuration
+	Includes    Includes          // members from the directories
+	Trust       resolver.Judge    // the site's trust
+	Caching     Caching           // how long directories' answers count
+	Graces      Graces            // of trust.revocation, for what `crl ls` says of an end
+	Fetcher     Fetcher           // of CRLs
+	Scheduler   Scheduler         // of tasks
+	Scenarios   *scenario.Library // the built-in ones if nil
+	Facts       scenario.Facts    // what scenarios ask
+
+	// ReadMessage makes what a scenario may ask of a message.
+	ReadMessage func(octets []byte) (scenario.Message, error)
 
 	Domains []string         // domains in which lists may be made; empty: any
 	Robot   string           // local part of the address that takes commands, in every domain
@@ -75,6 +81,9 @@ func New(p Parts) *Admin {
 	}
 	if p.Actor == "" {
 		p.Actor = "listmaster"
+	}
+	if p.Scenarios == nil {
+		p.Scenarios = scenario.NewLibrary("")
 	}
 	return &Admin{Parts: p}
 }

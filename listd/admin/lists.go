@@ -42,8 +42,8 @@ func (a *Admin) CreateList(ctx context.Context, n NewList) (ListDetails, []strin
 	if n.Send == "" {
 		n.Send = list.DefaultSend
 	}
-	if _, err := scenario.Send(n.Send); err != nil {
-		return ListDetails{}, nil, usage("the scenarios are "+strings.Join(scenario.Names(), ", "), "there is no scenario send.%s", n.Send)
+	if err := a.checkScenario(scenario.Send, n.Send, address); err != nil {
+		return ListDetails{}, nil, err
 	}
 	if err := singleLine("description", n.Description); err != nil {
 		return ListDetails{}, nil, err

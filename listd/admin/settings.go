@@ -2,9 +2,7 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"strings"
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/scenario"
@@ -48,6 +46,13 @@ func (a *Admin) SetList(ctx context.Context, listText string, changes [][2]strin
 	if err != nil || len(changes) == 0 {
 		return details, nil, err
 	}
+	for _, c := range changes {
+		if f, ok := scenario.ParseFunction(c[0]); ok {
+			if err := a.checkScenario(f, c[1], l.Address); err != nil {
+				return ListDetails{}, nil, err
+			}
+		}
+	}
 	warnings, err := checkSettings(details)
 	if err != nil {
 		return ListDetails{}, nil, err
@@ -62,9 +67,6 @@ func (a *Admin) SetList(ctx context.Context, listText string, changes [][2]strin
 // checkSettings refuses settings that cannot be together, and says what others
 // allow.
 func checkSettings(d ListDetails) (warnings []string, err error) {
-	if _, err := scenario.Send(d.Send); errors.Is(err, scenario.ErrUnknown) {
-		return nil, usage("the scenarios are "+strings.Join(scenario.Names(), ", "), "there is no scenario send.%s", d.Send)
-	}
 	p := d.Policy
 	switch {
 	case d.Agent != list.NoAgent && !d.maySign():

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/sealist/sealist/listd/compose"
@@ -78,12 +77,14 @@ func (d *Distributor) authorize(ctx context.Context, s Submission) verdict {
 		v.reason = reasonAutomatic
 		return v
 	}
-	sc, err := scenario.Send(s.List.Send)
+	sc, err := d.Scenarios.Load(scenario.Send, s.List.Send, s.List.Address)
 	if err != nil {
 		v.reason, v.internal = scenario.ReasonError, err
 		return v
 	}
-	decision := sc.Evaluate(ctx, scenario.Request{List: s.List, Sender: v.sender, Method: v.method}, roleFacts{d.Store})
+	decision := sc.Evaluate(ctx, scenario.Request{
+		List: s.List, Sender: v.sender, Method: v.method, Message: message{s}, Host: s.Item.Client, Now: d.Clock(),
+	}, d.Facts)
 	v.rule, v.internal = decision.Rule, decision.Err
 
 	// Invariant 11: an encrypted post must show who wrote it, whatever the
@@ -95,20 +96,26 @@ func (d *Distributor) authorize(ctx context.Context, s Submission) verdict {
 			return v
 		}
 	}
-	if decision.Action != scenario.DoIt {
-		v.reason, v.answer = "scenario_"+decision.Reason, refusal
-		return v
+	switch decision.Action {
+	case scenario.DoIt:
+		v.state = store.ItemDistributing
+	case scenario.Reject:
+		v.reason = "scenario_" + decision.Reason
+		if !decision.Quiet {
+			v.answer = refusal
+		}
+	default: // somebody is to be asked. Interim: nobody is, and the post waits for the listmaster
+		v.state, v.reason = store.ItemHeld, string(decision.Action)
 	}
-	v.state = store.ItemDistributing
 	return v
 }
 
 // outage returns the error that kept a condition from being evaluated, if
 // asking again later may answer it: who is a member is not known while the
-// database cannot be read, and that is no refusal (invariant 2). A scenario
-// that does not exist stays a rejection.
+// database or a directory cannot be read, and that is no refusal (invariant 2).
+// A scenario that does not exist or has errors stays a rejection.
 func (v verdict) outage() error {
-	if v.internal == nil || errors.Is(v.internal, scenario.ErrUnknown) {
+	if v.internal == nil || errors.Is(v.internal, scenario.ErrPermanent) {
 		return nil
 	}
 	return fmt.Errorf("asking the scenario: %w", v.internal)
@@ -136,23 +143,6 @@ func (s Submission) refusedBecause() string {
 		return string(trust.Malformed)
 	}
 	return string(s.Author.Reason)
-}
-
-// roleFacts answers a scenario's questions from the store.
-type roleFacts struct{ store *store.Store }
-
-// HasRole implements scenario.Facts.
-func (f roleFacts) HasRole(ctx context.Context, id list.ID, a list.Address, role list.Role) (bool, error) {
-	held, err := f.store.MemberOf(ctx, id, []list.Address{a})
-	if err != nil {
-		return false, fmt.Errorf("looking up the roles of %s: %w", a, err)
-	}
-	return holds(held[a.Key()], role), nil
-}
-
-// holds tells whether one of somebody's memberships is in that role.
-func holds(memberships []store.Standing, role list.Role) bool {
-	return slices.ContainsFunc(memberships, func(m store.Standing) bool { return m.Role == role })
 }
 
 // decide opens one accepted post, authorizes it, and commits the decision with
@@ -200,6 +190,9 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 		return false, fmt.Errorf("writing the decision: %w", err)
 	}
 	crashpoint.At(crashpoint.DistributeDecided)
+	if v.internal != nil {
+		log.Error("a scenario could not decide, and the post is rejected: mend it", "list", l.Address, "rule", v.rule, "err", v.internal)
+	}
 	log.Info("decided", "list", l.Address, "state", v.state, "method", v.method, "author", v.sender, "rule", v.rule, "reason", v.reason, "err", v.internal)
 	if len(decided.Notices) > 0 {
 		d.Parts.Wake()

@@ -15,6 +15,7 @@ import (
 	"github.com/sealist/sealist/directory/harvest"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/notice"
+	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/resolver"
 	"github.com/sealist/sealist/smime"
@@ -28,11 +29,13 @@ type Parts struct {
 	Resolver      *resolver.Resolver // who can be reached
 	Harvest       *harvest.Harvest   // nil: nothing is harvested
 	Notices       *notice.Notices
-	Domains       []string      // ours: nothing is ever answered to an address in them
-	MaxSigningAge time.Duration // of signatures; 0 judges no age
-	Open          smime.Options // algorithm policy and limits; keys are set per post
-	Owner         string        // names this process in leases
-	Wake          func()        // called when there are new deliveries
+	Scenarios     *scenario.Library // what a list's rules are
+	Facts         scenario.Facts    // what they ask
+	Domains       []string          // ours: nothing is ever answered to an address in them
+	MaxSigningAge time.Duration     // of signatures; 0 judges no age
+	Open          smime.Options     // algorithm policy and limits; keys are set per post
+	Owner         string            // names this process in leases
+	Wake          func()            // called when there are new deliveries
 	Clock         func() time.Time
 	Log           *slog.Logger
 }

@@ -46,7 +46,7 @@ var rooms = map[string][]string{
 	"listd/bounce":     {"listd/list", "listd/store", "smime/entity"},
 	"listd/admin": {"listd/list", "listd/store", "listd/scenario", "listd/keyring", "resolver", "listd/datasource", "listd/notice",
 		"listd/queue", "listd/bounce", "smime", "smime/trust", "smime/revocation", "directory/..."},
-	"listd/command": {"listd/list", "listd/admin", "listd/notice", "listd/queue"},
+	"listd/command": {"listd/list", "listd/admin", "listd/notice", "listd/queue", "smime", "smime/entity"},
 	"listd/distribute": {"listd/list", "listd/store", "listd/keyring", "listd/scenario", "resolver", "directory/harvest", "smime",
 		"smime/cms", "smime/entity", "smime/trust", "listd/compose", "listd/notice", "listd/queue", "listd/relay", "listd/bounce",
 		"listd/command", "listd/crashpoint"},

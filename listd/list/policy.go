@@ -17,6 +17,8 @@ type Policy struct {
 	SenderReport       SenderReport
 	AutoSubmitted      AutoSubmitted
 
+	Scenarios Scenarios
+
 	FromPolicy      FromPolicy
 	ReplyTo         ReplyTo
 	ReplyToForced   bool    // the author's own Reply-To does not count
@@ -33,8 +35,21 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Encryption: EncryptAsReceived, UnsignedEncrypted: HoldUnsigned, SMTPRequires: SMTPRequiresNone,
 		MissingCertificate: MissingNotice, WithheldFor: config.Duration(7 * 24 * time.Hour), SenderReport: ReportFailures,
-		AutoSubmitted: AutoReject, FromPolicy: FromKeep, ReplyTo: ReplyTo{Mode: ReplyToSender}, FooterType: FooterMIME,
+		AutoSubmitted: AutoReject, Scenarios: DefaultScenarios(), FromPolicy: FromKeep, ReplyTo: ReplyTo{Mode: ReplyToSender}, FooterType: FooterMIME,
 	}
+}
+
+// Scenarios are the names of the scenarios that decide who may do what with the
+// list, beside List.Send.
+type Scenarios struct {
+	Subscribe, Unsubscribe, Add, Del, Invite, Remind, Review, Info, Visibility string
+}
+
+// DefaultScenarios are those of a list that names none: nobody comes or goes by
+// an unproven address, owners manage, members may invite.
+func DefaultScenarios() Scenarios {
+	return Scenarios{Subscribe: "auth", Unsubscribe: "auth", Add: "owner", Del: "owner", Invite: "private", Remind: "owner", Review: "owner",
+		Info: "open", Visibility: "conceal"}
 }
 
 // DemandsEncryption tells whether nothing is posted to the list in clear, or

@@ -25,7 +25,7 @@ type Setting struct {
 }
 
 // Settings are all settings of a list, in the order in which they are shown.
-// Send is not checked against the scenarios that exist.
+// Scenarios are not checked against those that exist.
 func Settings() []Setting {
 	return []Setting{
 		{Name: "description", own: true, Help: "what the list is for, in one line",
@@ -39,6 +39,34 @@ func Settings() []Setting {
 			set: func(l *List, s string) error { return word(&l.Agent, onOr(s), NoAgent, RefuseLabels, CarryLabels) }},
 		{Name: "allow_expired", own: true, Help: "yes: take an expired certificate where a member has no better one, if the site allows it, too",
 			Get: func(l List) string { return yesNo(l.AllowExpired) }, set: func(l *List, s string) error { return boolean(&l.AllowExpired, s) }},
+
+		{Name: "subscribe", Help: "scenario that decides who may subscribe",
+			Get: func(l List) string { return l.Policy.Scenarios.Subscribe },
+			set: func(l *List, s string) error { return line(&l.Policy.Scenarios.Subscribe, s) }},
+		{Name: "unsubscribe", Help: "scenario that decides who may leave",
+			Get: func(l List) string { return l.Policy.Scenarios.Unsubscribe },
+			set: func(l *List, s string) error { return line(&l.Policy.Scenarios.Unsubscribe, s) }},
+		{Name: "add", Help: "scenario that decides who may put others on the list",
+			Get: func(l List) string { return l.Policy.Scenarios.Add },
+			set: func(l *List, s string) error { return line(&l.Policy.Scenarios.Add, s) }},
+		{Name: "del", Help: "scenario that decides who may take others off it",
+			Get: func(l List) string { return l.Policy.Scenarios.Del },
+			set: func(l *List, s string) error { return line(&l.Policy.Scenarios.Del, s) }},
+		{Name: "invite", Help: "scenario that decides who may invite others",
+			Get: func(l List) string { return l.Policy.Scenarios.Invite },
+			set: func(l *List, s string) error { return line(&l.Policy.Scenarios.Invite, s) }},
+		{Name: "remind", Help: "scenario that decides who may remind all members of their subscription",
+			Get: func(l List) string { return l.Policy.Scenarios.Remind },
+			set: func(l *List, s string) error { return line(&l.Policy.Scenarios.Remind, s) }},
+		{Name: "review", Help: "scenario that decides who may see the members",
+			Get: func(l List) string { return l.Policy.Scenarios.Review },
+			set: func(l *List, s string) error { return line(&l.Policy.Scenarios.Review, s) }},
+		{Name: "info", Help: "scenario that decides who may see what the list is for",
+			Get: func(l List) string { return l.Policy.Scenarios.Info },
+			set: func(l *List, s string) error { return line(&l.Policy.Scenarios.Info, s) }},
+		{Name: "visibility", Help: "scenario that decides who may see that there is the list",
+			Get: func(l List) string { return l.Policy.Scenarios.Visibility },
+			set: func(l *List, s string) error { return line(&l.Policy.Scenarios.Visibility, s) }},
 
 		{Name: "encryption", Help: "as-received; required: posts in clear are refused; always: they are encrypted, too",
 			Get: func(l List) string { return string(l.Policy.Encryption) },
