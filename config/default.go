@@ -25,7 +25,7 @@ func Default() *Config {
 				Recipients: RevocationPolicy{Unknown: "grace", Grace: 7 * day, NoMechanism: "allow"},
 				Signers:    RevocationPolicy{Unknown: "grace", Grace: day, NoMechanism: "allow"},
 			},
-			MaxSigningAge: 7 * day,
+			MaxSigningAge: 7 * day, CrossPostWindow: day,
 		},
 		Harvest: Harvest{Enabled: true, Expire: 400 * day},
 		Files:   Files{Dir: "X509-user-certs"},

@@ -99,6 +99,12 @@ type SMTP struct {
 	// is meant to stand behind a mail exchanger: it looks at no black lists.
 	TrustedNetworks []string `mapstructure:"trusted_networks"`
 
+	// Names (authserv-id, RFC 8601) under which your own mail server writes
+	// Authentication-Results, for lists with smtp_requires dmarc. It must add
+	// its result to every message, and take out fields with its name that come
+	// from outside.
+	AuthservIDs []string `mapstructure:"authserv_ids"`
+
 	// Largest message that is taken, in octets; a larger one is refused with
 	// 552. The same figure bounds what a message may decompress to.
 	MaxMessageBytes int64 `mapstructure:"max_message_bytes" min:"1024" max:"2147483647"`
@@ -206,6 +212,11 @@ type Trust struct {
 	// How old a signature may be when it arrives, by its own signing time.
 	// Older mail counts as unsigned.
 	MaxSigningAge Duration `mapstructure:"max_signing_age" min:"1h"`
+
+	// For how long after a signed post reached one list it may reach another
+	// of this server, too, where nothing in it says that the author meant it
+	// to. Later it is taken for somebody else's doing and counts as unsigned.
+	CrossPostWindow Duration `mapstructure:"cross_post_window" min:"0s"`
 }
 
 // Anchor is a set of trust anchors that speaks for some domains only.

@@ -49,7 +49,7 @@ func TestWhoMayPost(t *testing.T) {
 		{"signed, in clear, to a list with a key", from, secretList, mail(from, secretList, alice.Sign(text)), store.ItemDone, "", 3, ""},
 
 		{"encrypted, unsigned", from, secretList, mail(from, secretList, smimetest.Encrypt(text, secret)), store.ItemRejected, "unsigned", 0, "not_accepted"},
-		{"encrypted, unsigned, to an open list", from, openList, mail(from, openList, smimetest.Encrypt(text, open)), store.ItemRejected, "unsigned", 0, "not_accepted"},
+		{"encrypted, unsigned, to an open list", from, openList, mail(from, openList, smimetest.Encrypt(text, open)), store.ItemHeld, "unsigned_encrypted", 0, "not_accepted"},
 		{"signed outside the encryption", from, secretList, mail(from, secretList, alice.Sign(smimetest.Encrypt(text, secret))), store.ItemRejected, "signed_outside_encryption", 0, "not_accepted"},
 		{"signed by another member", from, secretList, mail(from, secretList, smimetest.Encrypt(bob.Sign(text), secret)), store.ItemRejected, "address_mismatch", 0, "not_accepted"},
 		{"signed by a stranger of that address", from, secretList, mail(from, secretList, smimetest.Encrypt(stranger.Sign(text), secret)), store.ItemRejected, "unknown_ca", 0, "not_accepted"},

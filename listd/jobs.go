@@ -18,6 +18,7 @@ func (s *Sealist) jobs() []task.Job {
 	return []task.Job{
 		{Name: "purge", Every: time.Hour, Run: s.purge},
 		{Name: "include_sync", Every: time.Minute, Run: s.Includes.SyncDue},
+		{Name: "trace_expire", Every: time.Hour, Run: s.expireTraces},
 		{Name: "harvest_expire", Every: time.Hour, Run: s.expireHarvest},
 		{Name: "listmaster_report", Every: 24 * time.Hour, Run: s.report},
 		{Name: "crl_refresh", Every: time.Minute, Run: s.refreshCRLs},
@@ -35,6 +36,15 @@ func (s *Sealist) expireHarvest(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("forgot %d harvested certificates", n), err
+}
+
+// expireTraces forgets signatures that would not count any more.
+func (s *Sealist) expireTraces(ctx context.Context) (string, error) {
+	n, err := s.Store.ExpireTraces(ctx)
+	if n == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("forgot %d signatures of posts", n), err
 }
 
 // refreshCRLs fetches what goes out of date, and forgets what nobody has asked about for a month.

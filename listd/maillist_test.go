@@ -180,17 +180,17 @@ func TestWhatAMailListAgentRefuses(t *testing.T) {
 	}
 	label := with(2, []byte{0x31, 3, 6, 1, 42})
 	history := with(3, append([]byte{0x30, 21, 0x30, 19, 4, 0}, "\x18\x0f20260101000000Z"...))
-	signed := alice.Sign(text)
+	signed := func() *entity.Entity { return alice.Sign(text) }
 	for _, c := range []struct {
 		name   string
 		post   *entity.Entity
 		state  store.ItemState
 		reason string
 	}{
-		{"good", smimetest.Encrypt(signed, key), store.ItemDone, ""},
+		{"good", smimetest.Encrypt(signed(), key), store.ItemDone, ""},
 		{"a label within", smimetest.Encrypt(alice.Sign(text, label), key), store.ItemRejected, "security_label"},
-		{"a label outside", mallory.Sign(smimetest.Encrypt(signed, key), label), store.ItemRejected, "security_label"},
-		{"a broken history", mallory.Sign(smimetest.Encrypt(signed, key), history), store.ItemRejected, "expansion_history"},
+		{"a label outside", mallory.Sign(smimetest.Encrypt(signed(), key), label), store.ItemRejected, "security_label"},
+		{"a broken history", mallory.Sign(smimetest.Encrypt(signed(), key), history), store.ItemRejected, "expansion_history"},
 	} {
 		item, _ := w.settled(w.send("alice@example.org", secretList, mail("alice@example.org", secretList, c.post)))
 		if item.State != c.state || item.Reason != c.reason {

@@ -62,6 +62,9 @@ type Authentication struct {
 	// Signer is who earned it; nil unless Authenticated. It points into the message's layers.
 	Signer *Signer
 
+	// Addressed tells that the author protected To or Cc, and one of them names an address of [Claim.Rcpt]. False unless Authenticated.
+	Addressed bool
+
 	signed entity.Header // the protected fields that Signer vouches for
 }
 
@@ -114,6 +117,7 @@ func Authenticate(m *Message, j Judge, c Claim) Authentication {
 		a.Signer, a.Reason = nil, trust.NotAddressed
 	}
 	if a.Authenticated = a.Reason == ""; a.Authenticated {
+		a.Addressed = len(c.Rcpt) > 0 && len(m.Protection.fields.All("To"))+len(m.Protection.fields.All("Cc")) > 0
 		a.signed = m.Protection.fields
 	}
 	return a

@@ -26,6 +26,10 @@ type Message struct {
 	Content *entity.Entity
 	// Protection says which header fields Content protects. None if Err is set.
 	Protection Protection
+	// ContentKey is the content-encryption key of the encryption that was opened, and Ciphertext the SHA-256 of what it encrypted.
+	// Nil if none was.
+	ContentKey cms.ContentKey
+	Ciphertext [32]byte
 	// Err is nil, [ErrDecrypt] itself, or wraps [ErrMalformed] (a layer of the run cannot be read, so what it holds is unknown) or
 	// [ErrTooLarge]. A signature that fails is no Err: it stands in its layer.
 	Err error

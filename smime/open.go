@@ -237,7 +237,7 @@ var idData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
 type decryptable interface {
 	Recipients() []cms.RecipientInfo
 	ContentAlgorithm() string
-	Decrypt([]cms.Key, *cms.Budget, cms.DecryptPolicy) ([]byte, error)
+	Open([]cms.Key, *cms.Budget, cms.DecryptPolicy) (cms.Opened, error)
 }
 
 // decrypt opens the one encryption of the run that may be opened; outside the run it returns nil octets.
@@ -250,11 +250,15 @@ func (w *walker) decrypt(c decryptable, layer *Layer) ([]byte, error) {
 		return nil, ErrDecrypt
 	}
 	w.opened = true
-	octets, err := c.Decrypt(w.o.Keys, w.budget, w.o.Decrypt)
-	if octets == nil && err == nil {
-		octets = []byte{}
+	o, err := c.Open(w.o.Keys, w.budget, w.o.Decrypt)
+	if err != nil {
+		return nil, err
 	}
-	return octets, err
+	w.ContentKey, w.Ciphertext = o.Key, o.Ciphertext
+	if o.Content == nil {
+		return []byte{}, nil
+	}
+	return o.Content, nil
 }
 
 // detached reads a multipart/signed (RFC 1847 section 2.1): exactly two parts, the second a SignedData without content. The error says

@@ -24,6 +24,8 @@ func (d *Distributor) answerTo(ctx context.Context, s Submission, v verdict) (st
 		template = notice.NotAccepted
 	case refusal:
 		template = notice.Refused
+	case inClear:
+		template = notice.InClear
 	default:
 		return store.Notice{}, false
 	}
@@ -50,7 +52,7 @@ func (d *Distributor) answerTo(ctx context.Context, s Submission, v verdict) (st
 // authenticated author, else the reverse-path.
 func (d *Distributor) answerable(s Submission) (list.Address, bool) {
 	h := s.Message.Outer.Header()
-	if automatic(s.Item, h) || listMail(h) {
+	if s.Item.ReversePath == "" || automatic(h) || listMail(h) {
 		return list.Address{}, false
 	}
 	claimed := s.Item.ReversePath

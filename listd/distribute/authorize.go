@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sealist/sealist/listd/compose"
@@ -18,8 +19,11 @@ import (
 
 // Reasons of a Verdict that no scenario gives.
 const (
-	reasonLoop      = "loop"      // the list's own mail came back
-	reasonAutomatic = "automatic" // written by a machine, or a bounce
+	reasonLoop      = "loop"       // the list's own mail came back
+	reasonAutomatic = "automatic"  // written by a machine, or a bounce
+	reasonInClear   = "in_clear"   // the list takes encrypted posts only
+	reasonDuplicate = "duplicate"  // the same message came before; nobody is told
+	reasonSameKey   = "key_reused" // what came before under the same content-encryption key was changed, or came to another list
 )
 
 // answer is what the person who posted hears, if anybody may be told at all.
@@ -29,6 +33,7 @@ const (
 	silence answer = iota
 	neutral        // the same words for everything that can go wrong with an encrypted post (invariant 3)
 	refusal        // the scenario's refusal, of a post that hides nothing
+	inClear        // the list takes encrypted posts only
 )
 
 // verdict is what becomes of a Submission.
@@ -62,8 +67,8 @@ func (v verdict) detail() string {
 }
 
 // authorize decides what becomes of a post.
-func (d *Distributor) authorize(ctx context.Context, s Submission) verdict {
-	v := verdict{state: store.ItemRejected, method: scenario.SMTP, sender: s.sender()}
+func (d *Distributor) authorize(ctx context.Context, s Submission, m memory) verdict {
+	v := verdict{state: store.ItemRejected, method: scenario.SMTP, sender: d.sender(s)}
 	if s.Author.Authenticated {
 		v.method = scenario.SMIME
 	} else {
@@ -73,7 +78,7 @@ func (d *Distributor) authorize(ctx context.Context, s Submission) verdict {
 	case compose.FromList(s.List, s.Message.Outer.Header()):
 		v.reason = reasonLoop
 		return v
-	case automatic(s.Item, s.Message.Outer.Header()):
+	case s.Item.ReversePath == "", automatic(s.Message.Outer.Header()) && s.List.Policy.AutoSubmitted == list.AutoReject:
 		v.reason = reasonAutomatic
 		return v
 	}
@@ -86,28 +91,74 @@ func (d *Distributor) authorize(ctx context.Context, s Submission) verdict {
 		List: s.List, Sender: v.sender, Method: v.method, Message: message{s}, Host: s.Item.Client, Now: d.Clock(),
 	}, d.Facts)
 	v.rule, v.internal = decision.Rule, decision.Err
-
-	// Invariant 11: an encrypted post must show who wrote it, whatever the
-	// scenario says. The scenario is asked first all the same, so that the two
-	// refusals cost the same and are answered alike.
-	if s.Message.Encrypted || !s.Readable() {
-		if !s.Readable() || !s.Author.Authenticated {
-			v.reason, v.answer = s.refusedBecause(), neutral
-			return v
-		}
+	if v.outage() != nil {
+		return v
 	}
-	switch decision.Action {
-	case scenario.DoIt:
+	v.take(s, decision)
+	switch {
+	case v.state == store.ItemRejected:
+	case s.Message.Encrypted && m.sameKey, s.Message.Encrypted && m.foreign && !s.Author.Authenticated:
+		v.state, v.reason = store.ItemRejected, reasonSameKey
+	case s.Message.Encrypted && !s.Author.Authenticated:
+		v.unsigned(s)
+	case !s.Message.Encrypted && s.List.Policy.Encryption == list.EncryptRequired:
+		v.state, v.reason, v.answer = store.ItemRejected, reasonInClear, inClear
+	}
+	if v.state == store.ItemDistributing && s.List.Policy.AutoSubmitted == list.AutoEditor && automatic(s.Message.Outer.Header()) {
+		v.state, v.reason = store.ItemHeld, reasonAutomatic
+	}
+	if (s.Message.Encrypted || !s.Readable()) && !s.Author.Authenticated && (v.state != store.ItemDistributing || s.List.Policy.UnsignedEncrypted != list.AllowUnsigned) {
+		v.answer = neutral // whatever came of it (invariant 3)
+	}
+	return v
+}
+
+// take makes a verdict of what the scenario says.
+func (v *verdict) take(s Submission, decision scenario.Decision) {
+	switch {
+	case !s.Readable():
+		v.reason = s.refusedBecause()
+	case decision.Action == scenario.DoIt:
 		v.state = store.ItemDistributing
-	case scenario.Reject:
+	case decision.Action == scenario.Reject:
 		v.reason = "scenario_" + decision.Reason
+		if s.Message.Encrypted && !s.Author.Authenticated {
+			v.reason = s.refusedBecause()
+		}
 		if !decision.Quiet {
 			v.answer = refusal
 		}
 	default: // somebody is to be asked. Interim: nobody is, and the post waits for the listmaster
 		v.state, v.reason = store.ItemHeld, string(decision.Action)
 	}
-	return v
+}
+
+// unsigned is invariant 11: what becomes of an encrypted post that the scenario
+// would let pass, and whose author did not show that he wrote it.
+func (v *verdict) unsigned(s Submission) {
+	policy := s.List.Policy.UnsignedEncrypted
+	switch {
+	case policy == list.RefuseUnsigned || !slices.Contains(mayBeHonest, s.Author.Reason):
+		v.state, v.reason = store.ItemRejected, s.refusedBecause()
+	case policy != list.AllowUnsigned:
+		v.state, v.reason = store.ItemHeld, "unsigned_encrypted"
+	}
+}
+
+// mayBeHonest are the reasons for which nobody is authenticated and yet nothing
+// in the post fails, or names somebody else.
+var mayBeHonest = []trust.Reason{
+	trust.Unsigned, trust.UnsupportedAlgorithm, trust.WeakAlgorithm, trust.UnknownCA, trust.BadPath, trust.NotYetValid, trust.Expired,
+	trust.WrongUsage, trust.RevocationUnknown, trust.NoAddress, trust.SigningTime,
+}
+
+// loop tells that a post came back from another list: that is to be told, where an MTA's duplicate is not.
+func (v verdict) loop() bool { return v.reason == reasonLoop || v.reason == reasonExpansionLoop || v.reason == reasonExpansionHistory }
+
+// accepted tells whether a post may reach somebody: it is not to be accepted
+// again.
+func (v verdict) accepted() bool {
+	return v.state == store.ItemDistributing || v.state == store.ItemHeld
 }
 
 // outage returns the error that kept a condition from being evaluated, if
@@ -122,11 +173,17 @@ func (v verdict) outage() error {
 }
 
 // sender is the one address that the scenario sees: the authenticated author,
-// or the only address of the only From field, or none (invariant 4(d)). It is
-// written to the log: a protected From that is not the outer one, too, is none.
-func (s Submission) sender() list.Address {
+// or the only address of the only From field, or none (invariant 4(d)); none,
+// too, where the list wants DMARC and our mail server does not say that it
+// passed. It is written to the log: a protected From that is not the outer one,
+// too, is none.
+func (d *Distributor) sender(s Submission) list.Address {
 	a, err := list.ParseAddress(s.Author.Author)
 	if err != nil {
+		return list.Address{}
+	}
+	if !s.Author.Authenticated && s.List.Policy.SMTPRequires == list.SMTPRequiresDMARC &&
+		!passedDMARC(s.Message.Outer.Header(), a.Domain(), d.AuthservIDs) {
 		return list.Address{}
 	}
 	return a
@@ -165,7 +222,12 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	v := d.authorize(ctx, s)
+	m, err := d.recall(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	s = m.apply(s)
+	v := d.authorize(ctx, s, m)
 	if err := v.outage(); err != nil {
 		return false, err
 	}
@@ -173,11 +235,17 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	if err != nil {
 		return false, err
 	}
+	if m.duplicate && !v.loop() {
+		v.state, v.reason, v.answer = store.ItemDone, reasonDuplicate, silence
+	}
 	decided := store.Decided{
 		Item: item.ID, State: v.state, Reason: v.reason, Detail: v.detail(), Method: string(v.method),
 		MessageID: oneLine(compose.MessageID(s.Message.Outer.Header())), Encrypted: s.Message.Encrypted,
 	}
-	if s.Author.Authenticated {
+	if v.accepted() {
+		decided.Traces = m.kept(s)
+	}
+	if s.Author.Authenticated && v.reason != reasonDuplicate {
 		decided.Author = v.sender
 		if err := d.harvest(ctx, s, &decided); err != nil {
 			return false, fmt.Errorf("harvesting: %w", err)
@@ -200,12 +268,9 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	return v.state == store.ItemDistributing, nil
 }
 
-// automatic tells whether a message was sent by a machine: a null
-// reverse-path, or RFC 3834 section 5's Auto-Submitted with any value but "no".
-func automatic(item store.Item, h entity.Header) bool {
-	if item.ReversePath == "" {
-		return true
-	}
+// automatic tells whether a message says that a machine sent it: RFC 3834
+// section 5's Auto-Submitted with any value but "no".
+func automatic(h entity.Header) bool {
 	auto, _, _ := strings.Cut(h.Get("Auto-Submitted"), ";")
 	auto = strings.TrimSpace(auto)
 	return auto != "" && !strings.EqualFold(auto, "no")

@@ -23,21 +23,23 @@ import (
 
 // Parts are what a Distributor works with.
 type Parts struct {
-	Store         *store.Store
-	Keyring       *keyring.Keyring
-	Judge         smime.Judge        // who may be believed
-	Resolver      *resolver.Resolver // who can be reached
-	Harvest       *harvest.Harvest   // nil: nothing is harvested
-	Notices       *notice.Notices
-	Scenarios     *scenario.Library // what a list's rules are
-	Facts         scenario.Facts    // what they ask
-	Domains       []string          // ours: nothing is ever answered to an address in them
-	MaxSigningAge time.Duration     // of signatures; 0 judges no age
-	Open          smime.Options     // algorithm policy and limits; keys are set per post
-	Owner         string            // names this process in leases
-	Wake          func()            // called when there are new deliveries
-	Clock         func() time.Time
-	Log           *slog.Logger
+	Store           *store.Store
+	Keyring         *keyring.Keyring
+	Judge           smime.Judge        // who may be believed
+	Resolver        *resolver.Resolver // who can be reached
+	Harvest         *harvest.Harvest   // nil: nothing is harvested
+	Notices         *notice.Notices
+	Scenarios       *scenario.Library // what a list's rules are
+	Facts           scenario.Facts    // what they ask
+	Domains         []string          // ours: nothing is ever answered to an address in them
+	MaxSigningAge   time.Duration     // of signatures; 0 judges no age
+	CrossPostWindow time.Duration     // within which a signed post may come at another list, too
+	AuthservIDs     []string          // whose Authentication-Results are our own mail server's word
+	Open            smime.Options     // algorithm policy and limits; keys are set per post
+	Owner           string            // names this process in leases
+	Wake            func()            // called when there are new deliveries
+	Clock           func() time.Time
+	Log             *slog.Logger
 }
 
 // Distributor leads accepted posts to their deliveries, and renders these.

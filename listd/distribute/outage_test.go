@@ -37,15 +37,15 @@ func TestUnreadableDatabaseIsNoRefusal(t *testing.T) {
 		Author:  smime.Authentication{Authenticated: true, Author: "alice@example.org"},
 	}
 	d := New(Parts{Scenarios: scenario.NewLibrary(""), Facts: failing{errors.New("database gone")}})
-	if v := d.authorize(t.Context(), s); v.outage() == nil {
+	if v := d.authorize(t.Context(), s, memory{}); v.outage() == nil {
 		t.Errorf("an outage decided: %s (%s)", v.state, v.reason)
 	}
 	d.Facts = failing{fmt.Errorf("no such list: %w", scenario.ErrPermanent)}
-	if v := d.authorize(t.Context(), s); v.outage() != nil || v.state != store.ItemRejected || v.reason != "scenario_error" {
+	if v := d.authorize(t.Context(), s, memory{}); v.outage() != nil || v.state != store.ItemRejected || v.reason != "scenario_error" {
 		t.Errorf("a permanent error: %s (%s), %v", v.state, v.reason, v.outage())
 	}
 	s.List.Send = "no_such_scenario"
-	if v := d.authorize(t.Context(), s); v.outage() != nil || v.state != store.ItemRejected {
+	if v := d.authorize(t.Context(), s, memory{}); v.outage() != nil || v.state != store.ItemRejected {
 		t.Errorf("an unknown scenario: %s, %v", v.state, v.outage())
 	}
 }

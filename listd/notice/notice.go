@@ -31,6 +31,7 @@ const (
 	NoCertificate       = "no_certificate"       // to a member: a copy was withheld, there is nothing to seal it to
 	NotAccepted         = "not_accepted"         // to a sender: the same words for all that can go wrong with an encrypted post
 	Refused             = "refused"              // to a sender: the scenario refused a post that arrived in clear, or whose author is known
+	InClear             = "in_clear"             // to a sender: the list takes encrypted posts only, and how to send one
 	CertificateAdded    = "certificate_added"    // to a person: a new certificate will be used for him
 	CertificateAssigned = "certificate_assigned" // to a person: a listmaster added a certificate for him; of no list
 	ListmasterReport    = "listmaster_report"    // to the listmasters: what needs them; of no list
@@ -38,7 +39,7 @@ const (
 
 // answers are the notices that answer a message; RFC 3834 section 5 wants them
 // told apart from those that come by themselves.
-var answers = map[string]bool{NotAccepted: true, Refused: true}
+var answers = map[string]bool{NotAccepted: true, Refused: true, InClear: true}
 
 //go:embed templates/*.txt
 var files embed.FS

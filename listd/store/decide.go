@@ -21,6 +21,7 @@ type Decided struct {
 	Encrypted bool         // it arrived encrypted
 	Notices   []Notice     // mail that the decision causes
 	Harvest   []Certificate
+	Traces    []Trace // of a post that is accepted: what it is known by when it comes again
 }
 
 // decisions are the steps an item can make. Distributing ends in done by
@@ -35,7 +36,8 @@ var decisions = map[ItemState][]ItemState{
 // Decide writes a decision. The item's lease ends with it, but not where the
 // item is to be expanded: whoever holds the lease goes on with Expand.
 // ErrState if the item's state does not allow the step: a second decision of
-// the same item does nothing.
+// the same item does nothing. ErrSeen if the same message was accepted on this
+// list since its traces were asked for.
 func (s *Store) Decide(ctx context.Context, d Decided) error {
 	return s.write(ctx, "decide item "+d.Item, func(h handle) error {
 		id := itemNumber(d.Item)
@@ -64,6 +66,14 @@ func (s *Store) Decide(ctx context.Context, d Decided) error {
 		_, err := h.exec(ctx, `UPDATE item SET state = ?, reason = ?, detail = ?, method = ?, author = ?, message_id = ?, encrypted = ?,
 			updated = ?, claims = 0, due = `+due+`, owner = `+owner+`, upto = `+upto+` WHERE id = ?`, append(args, id)...)
 		if err != nil {
+			return err
+		}
+		if d.State == ItemRejected {
+			if err := dropTraces(ctx, h, id); err != nil {
+				return err
+			}
+		}
+		if err := putTraces(ctx, h, id, d.Traces, now); err != nil {
 			return err
 		}
 		if d.State == ItemQuarantined {

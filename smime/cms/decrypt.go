@@ -7,6 +7,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
 	"fmt"
@@ -38,6 +39,8 @@ type Opened struct {
 	// Key is the content-encryption key. Who can open two messages under one key, or the same message
 	// sent twice, has something to hide: a list keeps a MAC of it.
 	Key ContentKey
+	// Ciphertext is the SHA-256 of what was encrypted, as it arrived: everybody can compute it.
+	Ciphertext [sha256.Size]byte
 }
 
 // ContentKey is a content-encryption key. Printed or logged it shows nothing.
@@ -65,6 +68,7 @@ func (ed *EnvelopedData) Open(keys []Key, b *Budget, p DecryptPolicy) (Opened, e
 	if !ok || len(data) == 0 || len(data)%blockLen != 0 {
 		return Opened{}, ErrDecrypt
 	}
+	ciphertext := sha256.Sum256(data)
 	key := random(c.keyLen)
 	found := 0
 	for attempt, err := range ed.attempts(keys, orDefault(b)) {
@@ -85,7 +89,7 @@ func (ed *EnvelopedData) Open(keys []Key, b *Budget, p DecryptPolicy) (Opened, e
 		clear(data)
 		return Opened{}, ErrDecrypt
 	}
-	return Opened{data[:n:n], key}, nil
+	return Opened{data[:n:n], key, ciphertext}, nil
 }
 
 // Decrypt is Open, and gives the cleartext alone.
@@ -112,8 +116,9 @@ func (ed *AuthEnvelopedData) Open(keys []Key, b *Budget, _ DecryptPolicy) (Opene
 			return Opened{}, ErrDecrypt
 		}
 		data = append(data, ed.mac...)
+		ciphertext := sha256.Sum256(data)
 		if content, err := c.aead(key).Open(data[:0], c.iv, data, ed.attributes); err == nil {
-			return Opened{slices.Clip(content), key}, nil
+			return Opened{slices.Clip(content), key, ciphertext}, nil
 		}
 	}
 	return Opened{}, ErrDecrypt

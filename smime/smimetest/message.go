@@ -86,11 +86,23 @@ func (id *Identity) Sign(e *entity.Entity, opts ...SignOption) *entity.Entity {
 	return signed
 }
 
+// contentIdentifier is a random attribute of that name (RFC 2634 section 2.7): two signatures of one second are two, too.
+func contentIdentifier() []byte {
+	id := make([]byte, 8)
+	rand.Read(id)
+	der, err := encodingasn1.Marshal(struct {
+		Type   encodingasn1.ObjectIdentifier
+		Values [][]byte `asn1:"set"`
+	}{encodingasn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 7}, [][]byte{id}})
+	must(err)
+	return der
+}
+
 // SignOptions returns what Sign signs with.
 func (id *Identity) SignOptions() smime.SignOptions {
 	return smime.SignOptions{
 		Certificate: id.Certificate, Chain: id.Chain, Signer: id.Key, Detached: true,
-		SigningTime: time.Now(), Capabilities: true,
+		SigningTime: time.Now(), Capabilities: true, Attributes: [][]byte{contentIdentifier()},
 	}
 }
 
