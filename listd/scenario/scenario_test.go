@@ -117,6 +117,7 @@ func TestConditions(t *testing.T) {
 		{"match([sender],/\\/x|, (y)/)", false},
 		{"match([list->address],/@[domain]$/)", true},
 		{"match([sender],/@[host]$/)", false},
+		{"match('x@listsZexampleZorg',/@[domain]$/)", false},
 		{"match([sender],//)", false},
 		{"match([sender],'@example')", true},
 		{"less_than([msg->size],10000)", true},
