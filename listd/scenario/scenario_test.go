@@ -269,4 +269,11 @@ func TestExplainTellsEachRule(t *testing.T) {
 	if got := strings.Join(told, "; "); d.Action != scenario.DoIt || got != "blocklist.txt does not hold; send.privatekey:3 is not for smime; send.privatekey:4 decides" {
 		t.Errorf("%s: %s", shown(d), got)
 	}
+	closed := from("subscriber", scenario.SMIME)
+	closed.List.State = list.Closed
+	for what, s := range map[string]scenario.Scenario{"a closed list": written(t, doIt), "an error": written(t, doIt+"oops oops")} {
+		if d, steps := s.Explain(t.Context(), closed, somebody()); d.Action != scenario.Reject || steps != nil {
+			t.Errorf("%s: %s, %v", what, shown(d), steps)
+		}
+	}
 }
