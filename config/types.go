@@ -9,8 +9,9 @@ package config
 // or duration, and "effect" on keys that are known but not used yet.
 type Config struct {
 	// Folder of everything Sealist keeps: the database, the spool in it, the
-	// PEM folder. It belongs to the user that runs `listd serve`. A relative
-	// path counts from the folder of the configuration file.
+	// PEM folder; and of scenario files (docs/scenarios.md). It belongs to the
+	// user that runs `listd serve`. A relative path counts from the folder of
+	// the configuration file.
 	DataDir string `mapstructure:"data_dir"`
 
 	// Name this server gives itself when it greets, when it says EHLO and in

@@ -48,8 +48,7 @@ func (f facts) Count(ctx context.Context, on list.Address, role list.Role) (int,
 	if err != nil {
 		return 0, err
 	}
-	counts, err := f.store.CountMembers(ctx, l.ID)
-	return counts[role], err
+	return f.store.CountRole(ctx, l.ID, role)
 }
 
 func (f facts) list(ctx context.Context, a list.Address) (list.List, error) {

@@ -31,7 +31,9 @@ func TestScenarioSeesThePost(t *testing.T) {
 		return smimetest.Mail(alice.Address, openList, subject, e)
 	}
 	signed := func() *entity.Entity { return alice.Sign(text) }
-	protected := func() *entity.Entity { return alice.Sign(smimetest.Entity("From: " + alice.Address + "\r\nSubject: within\r\nContent-Type: text/plain; hp=\"clear\"\r\n\r\nx\r\n")) }
+	protected := func() *entity.Entity {
+		return alice.Sign(smimetest.Entity("From: " + alice.Address + "\r\nSubject: within\r\nContent-Type: text/plain; hp=\"clear\"\r\n\r\nx\r\n"))
+	}
 	mixed := smimetest.Multipart("mixed", smimetest.Text("one\r\n"), smimetest.HTML("<p>two</p>\r\n"))
 
 	for _, c := range []struct {
@@ -170,5 +172,48 @@ func TestListmastersHearOfBrokenScenarios(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("the report lacks %q:\n%s", want, got)
 		}
+	}
+}
+
+// TestDefectInnerFieldsReplaceOuterOnes: Sympa authorizes by the outer From and
+// distributes the inner one. Here the scenario and the copy have the same, and
+// an inner field that no header protection covers is none.
+func TestDefectInnerFieldsReplaceOuterOnes(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	alice := w.people["alice"]
+	inner := alice.Sign(smimetest.Entity("From: carol@example.org\r\nSubject: " + marker + "\r\nContent-Type: text/plain\r\n\r\nx\r\n"))
+	w.rules(openList, "equal([msg_header->From],'alice@example.org') smime -> editorkey\nmatch([msg_header->Subject],/"+marker+"/) smime -> owner\n")
+	item, _ := w.settled(w.send(alice.Address, openList, smimetest.Mail(alice.Address, openList, "outer", smimetest.Encrypt(inner, w.keys[openList]))))
+	if item.State != store.ItemHeld || item.Reason != "editorkey" || item.Author.String() != alice.Address {
+		t.Errorf("%s (%s) by %s; %s", item.State, item.Reason, item.Author, item.Detail)
+	}
+	w.rules(openList, "is_subscriber([listname],[sender]) smime -> do_it\n")
+	w.settled(w.send(alice.Address, openList, smimetest.Mail(alice.Address, openList, "outer", smimetest.Encrypt(inner, w.keys[openList]))))
+	for _, m := range w.copies("bob") {
+		if h := parse(t, m.Octets).Header(); h.Get("From") != alice.Address || h.Get("Subject") != "outer" {
+			t.Errorf("From %q, Subject %q", h.Get("From"), h.Get("Subject"))
+		}
+	}
+}
+
+// TestDefectSubjectHasTheAuthorityOfTheSignature: a captured signed mail with
+// another Subject is still signed, and its Subject is nobody's word. A rule that
+// gives a right by it is found by the check, and one that wants a protected
+// Subject has it from header protection alone.
+func TestDefectSubjectHasTheAuthorityOfTheSignature(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	alice := w.people["alice"]
+	protected := alice.Sign(smimetest.Entity("From: " + alice.Address + "\r\nSubject: hello\r\nContent-Type: text/plain; hp=\"clear\"\r\n\r\nx\r\n"))
+	const rule = "equal([msg_header->Subject],'urgent') smime -> do_it\ntrue() smtp,md5,smime -> reject\n"
+	w.rules(openList, rule)
+	item, _ := w.settled(w.send(alice.Address, openList, smimetest.Mail(alice.Address, openList, "urgent", protected)))
+	if item.State != store.ItemRejected {
+		t.Errorf("a protected Subject was replaced from outside: %s", item.State)
+	}
+	s, err := w.sealist.Scenarios.Load(scenario.Send, "public", list.MustParseAddress(openList))
+	if problems := s.Check(); err != nil || len(problems) != 1 || !strings.Contains(problems[0].Text, "anybody can write it") {
+		t.Errorf("%v, %v", problems, err)
 	}
 }

@@ -104,7 +104,7 @@ func scenarioCheck(g *globals) *cobra.Command {
 				files = append(files, admin.ScenarioFile{Path: name, Octets: octets})
 			}
 			return withSession(c, g, func(ctx context.Context, s *session) error {
-				problems, err := s.CheckFiles(files)
+				problems, err := s.CheckFiles(ctx, files)
 				if len(files) == 0 {
 					problems, err = s.CheckScenarios(ctx)
 				}

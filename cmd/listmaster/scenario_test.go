@@ -95,6 +95,16 @@ func TestScenarioCheckCommand(t *testing.T) {
 		"warning: "+w.path("old/send.old")+":1: no rule covers the method md5: such requests are rejected with the reason no_rule\n"+
 			"warning: "+w.path("old/send.old")+":1: no rule covers the method smime: such requests are rejected with the reason no_rule\n")
 
+	// Names that nothing has: for a list of the site, and in a file by itself.
+	w.put("data/lists.example.org/board/scenari/send.names", "is_owner(nolist,[sender]) smtp,md5,smime -> do_it\nis_owner(board,[sender]) smtp -> owner\nsearch(no.txt) smtp -> do_it\n")
+	want(t, w.good("scenario", "check"), `
+warning: lists.example.org/board/scenari/send.names:1: there is no list nolist@lists.example.org: where this rule is reached, the request is rejected
+warning: lists.example.org/board/scenari/send.names:3: there is no search file no.txt: where this rule is reached, the request is rejected
+`)
+	want(t, w.good("scenario", "check", w.put("send.x", "is_owner(nolist@lists.example.org,[sender]) smtp,md5,smime -> do_it\nis_owner(unknown,[sender]) smtp -> do_it\n")),
+		"warning: "+w.path("send.x")+":1: there is no list nolist@lists.example.org: where this rule is reached, the request is rejected\n")
+	w.put("data/lists.example.org/board/scenari/send.names", "")
+
 	w.put("data/lists.example.org/board/scenari/send.private_smime", "title x\n\noops oops\n")
 	w.put("data/scenari/sned.private", "true() smtp -> do_it\n")
 	status, out, _ := w.try("scenario", "check")

@@ -104,7 +104,7 @@ type ScenarioFile struct {
 
 // CheckFiles tells what is the matter with files, as if they lay in the site's
 // folder.
-func (a *Admin) CheckFiles(files []ScenarioFile) (Problems, error) {
+func (a *Admin) CheckFiles(ctx context.Context, files []ScenarioFile) (Problems, error) {
 	var all Problems
 	for _, file := range files {
 		f, name, ok := scenario.SplitName(path.Base(file.Path))
@@ -116,6 +116,11 @@ func (a *Admin) CheckFiles(files []ScenarioFile) (Problems, error) {
 			return nil, Explain(err)
 		}
 		all = append(all, s.Check()...)
+		unknown, err := a.unknown(ctx, s, list.Address{})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, unknown...)
 	}
 	return some(all), nil
 }
@@ -154,6 +159,11 @@ func (a *Admin) CheckScenarios(ctx context.Context) (Problems, error) {
 					take(unreadable(e.Origin, err))
 				}
 				take(s.Check()...)
+				unknown, err := a.unknown(ctx, s, l.Address)
+				if err != nil {
+					return nil, err
+				}
+				take(unknown...)
 			}
 		}
 		if l.ID == 0 {
@@ -161,6 +171,27 @@ func (a *Admin) CheckScenarios(ctx context.Context) (Problems, error) {
 		}
 		if _, err := a.Scenarios.Load(scenario.Send, l.Send, l.Address); errors.Is(err, scenario.ErrUnknown) {
 			all = append(all, unreadable(l.Address.String(), errors.New("the list uses send."+l.Send+", which does not exist: every post is rejected")))
+		}
+	}
+	return all, nil
+}
+
+// unknown finds lists and search files that a scenario names and that do not
+// exist for a list. Without one, only lists with their domain are looked for.
+func (a *Admin) unknown(ctx context.Context, s scenario.Scenario, of list.Address) (Problems, error) {
+	var all Problems
+	for _, m := range s.Mentions(of.Domain()) {
+		var err error
+		if m.File != "" {
+			_, err = a.Scenarios.Filters(m.File, of)
+		} else {
+			_, err = a.Store.List(ctx, m.List)
+		}
+		switch {
+		case m.File != "" && errors.Is(err, scenario.ErrPermanent), errors.Is(err, store.ErrNotFound):
+			all = append(all, m.Unknown())
+		case err != nil:
+			return nil, Explain(err)
 		}
 	}
 	return all, nil

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	goldap "github.com/go-ldap/ldap/v3"
+
 	"github.com/sealist/sealist/directory/ldap"
 	"github.com/sealist/sealist/listd/datasource"
 	"github.com/sealist/sealist/listd/peer"
@@ -85,6 +87,35 @@ func TestSearchLDAP(t *testing.T) {
 		"nobody listens":   "host 127.0.0.1:1\nsuffix dc=" + secret + "\nfilter (cn=" + secret + ")",
 	} {
 		if _, err := look(t, "staff.ldap", file, "anna@"+domain); err == nil || errors.Is(err, datasource.ErrSearchFile) || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// What servers answer that is no plain yes or no. Their own words, which may
+// repeat the question, are not told.
+func TestSearchLDAPFaults(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		reply reply
+		found bool
+		err   string
+	}{
+		"busy":                  {reply{code: goldap.LDAPResultBusy}, false, "result code 51"},
+		"no access":             {reply{code: goldap.LDAPResultInsufficientAccessRights}, false, "result code 50"},
+		"no such base":          {reply{code: goldap.LDAPResultNoSuchObject}, false, "result code 32"},
+		"time limit":            {reply{code: goldap.LDAPResultTimeLimitExceeded}, false, "result code 3"},
+		"more than one":         {reply{entries: []entry{fakePerson("a")}, code: goldap.LDAPResultSizeLimitExceeded}, true, ""},
+		"only a referral":       {reply{referrals: []string{"ldap://other.example/dc=x"}}, false, "other servers"},
+		"an entry and referral": {reply{entries: []entry{fakePerson("a")}, referrals: []string{"ldap://other.example/dc=x"}}, true, ""},
+		"an end in the middle":  {reply{hangUp: true}, false, "search"},
+	} {
+		f := startFake(t, func(search) reply { return c.reply })
+		ok, err := look(t, "staff.ldap", "host "+f.url+"\nsuffix dc=x\nfilter (mail=[sender])", "anna@"+domain)
+		if ok != c.found || (err == nil) != (c.err == "") {
+			t.Errorf("%s: %v, %v", what, ok, err)
+		}
+		if err != nil && (errors.Is(err, datasource.ErrSearchFile) || !strings.Contains(err.Error(), c.err) || strings.Contains(err.Error(), "says so")) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -153,7 +153,9 @@ var mayBeHonest = []trust.Reason{
 }
 
 // loop tells that a post came back from another list: that is to be told, where an MTA's duplicate is not.
-func (v verdict) loop() bool { return v.reason == reasonLoop || v.reason == reasonExpansionLoop || v.reason == reasonExpansionHistory }
+func (v verdict) loop() bool {
+	return v.reason == reasonLoop || v.reason == reasonExpansionLoop || v.reason == reasonExpansionHistory
+}
 
 // accepted tells whether a post may reach somebody: it is not to be accepted
 // again.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sealist/sealist/listd/list"
 )
 
 // Check tells what is the matter with a scenario: its errors, and what works
@@ -30,6 +32,38 @@ func (s Scenario) Check() []Problem {
 
 func warning(at Position, format string, args ...any) Problem {
 	return Problem{at, Warning, fmt.Sprintf(format, args...), nil}
+}
+
+// Mention is a name in a rule that only others can look up.
+type Mention struct {
+	Position
+	List list.Address // a list; zero: it is a search file
+	File string       // a search file; empty: it is a list
+}
+
+// Mentions returns the lists, other than its own, and the search files that the
+// rules name. A list is looked for in domain where the rule gives none.
+func (s Scenario) Mentions(domain string) []Mention {
+	var all []Mention
+	for _, rl := range s.rules {
+		switch c := rl.condition; c.name {
+		case "search":
+			all = append(all, Mention{Position: rl.at, File: c.args[0].literal})
+		case "is_subscriber", "is_owner", "is_editor":
+			if l, err := listAddress(c.args[0].literal, domain); err == nil && c.args[0].variable == nil {
+				all = append(all, Mention{Position: rl.at, List: l})
+			}
+		}
+	}
+	return all
+}
+
+// Unknown is the problem of a Mention of what does not exist.
+func (m Mention) Unknown() Problem {
+	if m.File != "" {
+		return warning(m.Position, "there is no search file %s: where this rule is reached, the request is rejected", m.File)
+	}
+	return warning(m.Position, "there is no list %s: where this rule is reached, the request is rejected", m.List)
 }
 
 // certain tells whether a condition always holds.

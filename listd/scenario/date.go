@@ -73,7 +73,10 @@ func pointInTime(s string, now time.Time) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	n := numbers(m[1:])
-	return time.Date(n[0], time.Month(max(n[1], 1)), max(n[2], 1), n[3], n[4], n[5], 0, time.UTC), true
+	month, day := time.Month(max(n[1], 1)), max(n[2], 1)
+	t := time.Date(n[0], month, day, n[3], n[4], n[5], 0, time.UTC)
+	real := t.Month() == month && t.Day() == day && t.Hour() == n[3] && t.Minute() == n[4] && t.Second() == n[5] // and no 30th of February
+	return t, real
 }
 
 // numbers reads groups of digits; a missing one is 0.

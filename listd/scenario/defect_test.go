@@ -10,7 +10,7 @@ import (
 // What goes wrong with Sympa's scenarios, each by what users reported or its
 // source shows, and what happens here.
 
-// Issue 775, 803 and 836: a rule that lacks a method rejects without a word.
+// Sympa's issues 775, 803 and 836: a rule that lacks a method rejects without a word.
 func TestDefectMissingMethodIsAnUnexplainedReject(t *testing.T) {
 	s := written(t, "is_subscriber([listname],[sender]) smtp,md5 -> do_it\n")
 	d := s.Evaluate(t.Context(), from("subscriber", scenario.SMIME), somebody())
@@ -80,7 +80,7 @@ func TestDefectBccBySubstring(t *testing.T) {
 	}
 }
 
-// 3.2 number 1 and 9: [sender] is the one author, whatever fields a message
+// The header of a message moves its author: [sender] is the one author, whatever fields a message
 // has, signed or not. Which fields a signature covers is Message's to say.
 func TestDefectSenderIsNotWhatTheHeaderSays(t *testing.T) {
 	r := from("stranger", scenario.SMIME)

@@ -139,15 +139,17 @@ func parseRule(f Function, text string) (parsedRule, error) {
 	return r, err
 }
 
-// parseMethods reads "smtp,md5,smime"; none at all is smtp.
+// parseMethods reads "smtp,md5,smime"; none at all is smtp. Commas and lower
+// case are wanted: without them a rule of Sympa covers nothing.
 func (r *parsedRule) parseMethods(text string) (methods, error) {
-	words := strings.FieldsFunc(strings.ToLower(text), func(c rune) bool { return c == ',' || c == ' ' || c == '\t' })
-	if len(words) == 0 {
+	if text = strings.TrimSpace(text); text == "" {
 		return methods{SMTP: true}, nil
 	}
 	m := methods{}
-	for _, w := range words {
+	for w := range strings.SplitSeq(text, ",") {
+		w = strings.TrimSpace(w)
 		switch method, err := ParseMethod(w); {
+		case w == "":
 		case w == "dkim" || w == "pgp":
 			r.warnings = append(r.warnings, fmt.Sprintf("the method %s is ignored: nothing is authenticated by it", w))
 		case err != nil:
@@ -168,7 +170,7 @@ func parseAction(f Function, text string) (Decision, error) {
 	if m == nil {
 		return Decision{}, fmt.Errorf("%.60q is no action", text)
 	}
-	d := Decision{Action: Action(strings.ToLower(m[1]))}
+	d := Decision{Action: Action(m[1])}
 	if !slices.Contains(Function("").actions(), d.Action) {
 		return d, fmt.Errorf("there is no action %.40q", m[1])
 	}

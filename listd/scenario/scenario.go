@@ -244,10 +244,14 @@ func (s Scenario) Evaluate(ctx context.Context, r Request, f Facts) Decision {
 }
 
 // Explain is Evaluate, and tells for each rule that was looked at what came of
-// it.
+// it: none, where something else decided.
 func (s Scenario) Explain(ctx context.Context, r Request, f Facts) (Decision, []Step) {
 	d := s.Evaluate(ctx, r, f)
 	var steps []Step
+	switch d.Reason {
+	case ReasonBroken, ReasonNotOpen, ReasonMethod:
+		return d, nil
+	}
 	for _, rl := range s.rules {
 		step := Step{Rule: rl.at.String(), Condition: rl.condition.String(), Result: "does not hold"}
 		switch {

@@ -117,10 +117,11 @@ func TestConditions(t *testing.T) {
 		{"match([sender],/\\/x|, (y)/)", false},
 		{"match([list->address],/@[domain]$/)", true},
 		{"match([sender],/@[host]$/)", false},
+		{"match('x@listsZexampleZorg',/@[domain]$/)", false},
 		{"match([sender],//)", false},
 		{"match([sender],'@example')", true},
 		{"less_than([msg->size],10000)", true},
-		{"less_than([msg->bytes],'4999')", false},
+		{"less_than([msg->size],'4999')", false},
 		{"less_than([list->total],2)", true},
 		{"less_than('abc','abd')", true},
 		{"older([current_date],'2026y3m2d')", true},
@@ -168,7 +169,7 @@ func TestNetmasksAreOfTheWeb(t *testing.T) {
 
 func TestActions(t *testing.T) {
 	for action, want := range map[string]string{
-		"do_it": "do_it", "DO_IT , Quiet": "do_it,quiet", "do_it,notify": "do_it,notify", "do_it,quiet,notify": "do_it,quiet,notify",
+		"do_it": "do_it", "do_it , Quiet": "do_it,quiet", "do_it,notify": "do_it,notify", "do_it,quiet,notify": "do_it,quiet,notify",
 		"editor": "editor", "editorkey,quiet": "editorkey,quiet", "owner,quiet": "owner,quiet", "listmaster,notify": "listmaster,notify",
 		"request_auth": "request_auth", "request_auth([email])": "request_auth([email])", "request_auth(email)": "request_auth([email])", "request_auth([sender])": "request_auth",
 		"reject": "reject", "reject,quiet": "reject,quiet", "reject(reason='send_closed')": "reject(send_closed)", "reject(reason=\"a\"),quiet": "reject(a),quiet",
@@ -186,7 +187,7 @@ func TestActions(t *testing.T) {
 // smtp; nothing escalates.
 func TestMethodsAreNoLadder(t *testing.T) {
 	for text, want := range map[string]string{
-		"smtp": "smtp", "": "smtp", "md5,smime": "md5 smime", "smime , SMTP": "smtp smime", "smtp md5": "smtp md5", "smtp,dkim": "smtp", "dkim": "", "pgp,md5": "md5",
+		"smtp": "smtp", "": "smtp", "md5,smime": "md5 smime", "smime , smtp,": "smtp smime", "smtp,dkim": "smtp", "dkim": "", "pgp,md5": "md5",
 	} {
 		s := written(t, "true() "+text+" -> do_it")
 		var covered []string
@@ -267,5 +268,12 @@ func TestExplainTellsEachRule(t *testing.T) {
 	}
 	if got := strings.Join(told, "; "); d.Action != scenario.DoIt || got != "blocklist.txt does not hold; send.privatekey:3 is not for smime; send.privatekey:4 decides" {
 		t.Errorf("%s: %s", shown(d), got)
+	}
+	closed := from("subscriber", scenario.SMIME)
+	closed.List.State = list.Closed
+	for what, s := range map[string]scenario.Scenario{"a closed list": written(t, doIt), "an error": written(t, doIt+"oops oops")} {
+		if d, steps := s.Explain(t.Context(), closed, somebody()); d.Action != scenario.Reject || steps != nil {
+			t.Errorf("%s: %s, %v", what, shown(d), steps)
+		}
 	}
 }

@@ -40,7 +40,7 @@ func (v *variable) header() bool { return v.name == "msg_header" }
 // aliases of names and keys that older files have.
 var aliases = map[string]string{
 	"host": "domain", "header": "msg_header", "date": "current_date", "execution_date": "current_date",
-	"list->host": "list->domain", "conf->host": "conf->domain", "list->description": "list->subject", "msg->bytes": "msg->size",
+	"list->host": "list->domain", "conf->host": "conf->domain", "list->description": "list->subject",
 }
 
 // withoutSource are variables of Sympa that nothing in Sealist could fill. To

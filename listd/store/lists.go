@@ -302,6 +302,13 @@ func (s *Store) CountMembers(ctx context.Context, id list.ID) (map[list.Role]int
 	return counts, s.wrap("count members of list number "+id.String(), err)
 }
 
+// CountRole returns how many people have one role. It takes as long as there
+// are many of these, however many others the list has.
+func (s *Store) CountRole(ctx context.Context, id list.ID, role list.Role) (n int, err error) {
+	err = s.read().row(ctx, `SELECT count(*) FROM member WHERE list = ? AND role = ?`, id, role).Scan(&n)
+	return n, s.wrap("count members of list number "+id.String(), err)
+}
+
 // Standing is what somebody is on a list, in one role.
 type Standing struct {
 	Role      list.Role

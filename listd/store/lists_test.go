@@ -129,6 +129,11 @@ func TestMembers(t *testing.T) {
 	if counts, err := w.CountMembers(w.ctx, w.list); err != nil || counts[list.RoleMember] != 1 || counts[list.RoleOwner] != 1 {
 		t.Errorf("%v, %v", counts, err)
 	}
+	for role, want := range map[list.Role]int{list.RoleMember: 1, list.RoleOwner: 1, list.RoleEditor: 0} {
+		if n, err := w.CountRole(w.ctx, w.list, role); n != want || err != nil {
+			t.Errorf("%d with the role %s, %v", n, role, err)
+		}
+	}
 }
 
 // A server learns of every change that listmaster makes.
