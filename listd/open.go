@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ import (
 	"github.com/sealist/sealist/directory/harvest"
 	"github.com/sealist/sealist/directory/ldap"
 	"github.com/sealist/sealist/listd/datasource"
+	"github.com/sealist/sealist/listd/distribute"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
@@ -44,6 +46,7 @@ type Options struct {
 	Clock         func() time.Time // nil: time.Now
 	Log           *slog.Logger     // nil: nothing is logged
 	KeyIterations int              // of the key password's derivation, for tests; 0: the keyring's default
+	DNS           distribute.TXT   // what domains say of their mail; nil: the system's resolver
 	Ready         func([]string)   // called by Run with the addresses listened on, as smtp://host:port
 }
 
@@ -74,6 +77,9 @@ type Sealist struct {
 func Open(ctx context.Context, c *config.Config, o Options) (*Sealist, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.DNS == nil {
+		o.DNS = net.DefaultResolver
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -65,7 +65,7 @@ func (s *Sealist) Run(ctx context.Context) error {
 	d := distribute.New(distribute.Parts{
 		Store: s.Store, Keyring: s.Keyring, Judge: s.Judge, Resolver: s.Resolver, Harvest: s.harvester(), Notices: notices, Scenarios: s.Scenarios, Facts: s.Facts(),
 		Domains: s.Config.Domains, MaxSigningAge: time.Duration(s.Config.Trust.MaxSigningAge),
-		CrossPostWindow: time.Duration(s.Config.Trust.CrossPostWindow), AuthservIDs: s.Config.SMTP.AuthservIDs, Open: s.reading(),
+		CrossPostWindow: time.Duration(s.Config.Trust.CrossPostWindow), AuthservIDs: s.Config.SMTP.AuthservIDs, DNS: s.o.DNS, Open: s.reading(),
 		Owner: owner, Wake: func() { q.Wake() }, Clock: s.o.Clock, Log: s.log,
 	})
 	q = queue.New(s.Store, rl, d, queue.Options{

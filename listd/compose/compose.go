@@ -1,11 +1,11 @@
 // Package compose makes the message that a list distributes out of the post it
-// received: which fields of the outer header a copy keeps, and which the list
-// adds. It never touches signed octets (invariant 6).
+// received: which fields of the outer header a copy keeps, which the list adds
+// or changes, and what stands before and behind the text. It never touches
+// signed octets (invariant 6): what would have to is left undone, and said.
 package compose
 
 import (
 	"fmt"
-	"net/mail"
 	"slices"
 	"strings"
 	"time"
@@ -22,100 +22,125 @@ type Stamp struct {
 	Received time.Time // when the post was accepted
 }
 
-// keptSealed are the outer fields that a sealed copy keeps. It is an
-// allow-list: what is not named may hold what the sender did not mean to show.
-var keptSealed = []string{"From", "To", "Cc", "Date", "Message-ID", "Subject", "In-Reply-To", "References", loopField}
+// Post is what copies are made from. The list's policy says how.
+type Post struct {
+	List    list.List
+	Message *smime.Message
+	Stamp   Stamp
 
-// droppedClear are the outer fields that a copy in clear does not keep. RFC
-// 2369 section 3 and RFC 2919 section 3: List-* fields are this list's to set.
-// A Bcc that the author's program left in is nobody's business.
-var droppedClear = []string{"Return-Path", "Sender", "Precedence", "Bcc"}
+	// RewriteFrom puts the list into From: from_policy says always, or dmarc and the author's domain asks for it.
+	RewriteFrom bool
+}
 
-// loopField names every list that a message went through, one field each, also
-// in sealed copies, which keep no other trace: two lists that are members of
-// each other would never end.
-const loopField = "X-Loop"
+// Reader is what is told apart of those who get copies.
+type Reader int
+
+// The readers.
+const (
+	Person Reader = iota
+	AList         // a list, which judges the author anew: From stays
+)
+
+// ErrIdentity says that an anonymous list cannot hide who wrote a post.
+var ErrIdentity = fmt.Errorf("the post names its author where it cannot be removed")
+
+// Check says whether copies can be made of a post at all. ErrIdentity.
+func (p Post) Check() error {
+	if p.anonymous() && p.identified() {
+		return ErrIdentity
+	}
+	return nil
+}
+
+// Undone says which wishes of the list's policy the post does not allow, a line
+// each, for the record: the setting, and why. It quotes nothing of the post.
+func (p Post) Undone() []string {
+	var undone []string
+	policy := p.List.Policy
+	if why := p.untouchable(); why != "" && (policy.Header != "" || policy.Footer != "") {
+		undone = append(undone, "footer: "+why)
+	}
+	if policy.SubjectTag != "" && p.protects("Subject") {
+		undone = append(undone, "subject_tag: the author protects the Subject")
+	}
+	if policy.ReplyTo.Mode != list.ReplyToSender && p.protects("Reply-To") {
+		undone = append(undone, "reply_to: the author protects Reply-To")
+	}
+	return undone
+}
+
+// protects tells whether a field stands among the protected ones.
+func (p Post) protects(name string) bool { return len(p.Message.Protection.Fields(name)) > 0 }
+
+// Content returns what the members get: the entity to be sealed, or to be sent
+// in clear, with the list's header and footer where they may stand.
+func (p Post) Content() (*entity.Entity, error) {
+	content := p.Message.Payload
+	if !p.Message.Encrypted {
+		var err error
+		if content, err = bare(p.Message.Outer); err != nil {
+			return nil, err
+		}
+	}
+	return p.framed(content)
+}
+
+// bare is the entity that a message is, without the fields that are not about
+// its content.
+func bare(e *entity.Entity) (*entity.Entity, error) {
+	var fields entity.Header
+	for _, f := range e.Header() {
+		if structural(f) && !f.Is("MIME-Version") {
+			fields = append(fields, f)
+		}
+	}
+	octets := slices.Concat(entity.Canonical(fields.Octets()), []byte("\r\n"), e.Body())
+	return entity.Parse(octets, entity.DefaultLimits())
+}
+
+// structural tells whether a field describes the content and nothing else.
+func structural(f entity.Field) bool {
+	return f.Is("MIME-Version") || strings.HasPrefix(strings.ToLower(f.Name), "content-")
+}
 
 // SealedHeader returns the outer fields of a sealed copy, without those that
-// describe its content: the sealer adds them.
-//
-// Each is as it stood outside the post: a protected field never comes from
-// within, so that a Subject which the author hid stays hidden (RFC 9788 section
-// 6.1). A Reply-To is kept only where the author protected the very same one:
-// whoever changes it on the way gets the answers.
-func SealedHeader(l list.List, outer entity.Header, p smime.Protection, s Stamp) ([]byte, error) {
-	var b entity.Builder
-	addOwn(&b, l)
-	addMissing(&b, l, outer, s)
-	for _, f := range outer {
-		if slices.ContainsFunc(keptSealed, f.Is) || f.Is("Reply-To") && protects(p, outer, "Reply-To") {
-			b.AddField(f)
-		}
-	}
-	return b.Octets()
+// describe its content: the sealer adds them. Each is as it stood outside the
+// post, or the list's own: a protected field never comes from within, so that a
+// Subject which the author hid stays hidden (RFC 9788 section 6.1).
+func (p Post) SealedHeader(to Reader) ([]byte, error) {
+	return p.header(to, true, func(entity.Field) bool { return false })
 }
 
-// protects tells whether the one field of a name outside says what the one
-// protected field of that name says.
-func protects(p smime.Protection, outer entity.Header, name string) bool {
-	inside, outside := p.Fields(name), outer.All(name)
-	return len(inside) == 1 && len(outside) == 1 && inside[0].Value() == outside[0].Value()
-}
-
-// Clear returns a whole copy of a post that arrived in clear. Its body and the
-// fields that describe it are those of the post, octet for octet.
-func Clear(l list.List, post *entity.Entity, s Stamp) ([]byte, error) {
-	header, err := clearHeader(l, post.Header(), s, func(entity.Field) bool { return true })
+// Clear returns a whole copy of a post that arrived in clear. Unless the list
+// adds text, its body and the fields that describe it are those of the post,
+// octet for octet.
+func (p Post) Clear(to Reader) ([]byte, error) {
+	content, err := p.Content()
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(header, []byte("\r\n"), post.Body()), nil
-}
-
-// Signed returns a whole copy of a post that arrived in clear, whose content the
-// list has signed: signed brings the fields that describe it.
-func Signed(l list.List, outer entity.Header, signed *entity.Entity, s Stamp) ([]byte, error) {
-	header, err := clearHeader(l, outer, s, func(f entity.Field) bool {
-		return !f.Is("MIME-Version") && !strings.HasPrefix(strings.ToLower(f.Name), "content-")
-	})
+	if p.anonymous() || p.frames() {
+		return p.Signed(content, to)
+	}
+	header, err := p.header(to, false, structural)
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(header, signed.Octets()), nil
+	return slices.Concat(header, []byte("\r\n"), p.Message.Outer.Body()), nil
 }
 
-// clearHeader returns the outer fields of a copy in clear: the list's own, and
-// those of the post that are kept.
-func clearHeader(l list.List, outer entity.Header, s Stamp, keep func(entity.Field) bool) ([]byte, error) {
-	var b entity.Builder
-	addOwn(&b, l)
-	addMissing(&b, l, outer, s)
-	for _, f := range outer {
-		if slices.ContainsFunc(droppedClear, f.Is) || strings.HasPrefix(strings.ToLower(f.Name), "list-") || f.Name == "" || !keep(f) {
-			continue
-		}
-		b.AddField(f)
+// Signed returns a whole copy in clear whose content was made anew, as by the
+// list's signature: content brings the fields that describe it.
+func (p Post) Signed(content *entity.Entity, to Reader) ([]byte, error) {
+	header, err := p.header(to, false, func(entity.Field) bool { return false })
+	if err != nil {
+		return nil, err
 	}
-	return b.Octets()
-}
-
-// addOwn writes the fields that say which list this is.
-func addOwn(b *entity.Builder, l list.List) {
-	b.Add("List-Id", "<"+ListID(l)+">")
-	b.AddAddresses("Sender", mail.Address{Address: l.Owner().String()})
-	b.Add("Precedence", "list")
-	b.Add(loopField, ListID(l))
-}
-
-// addMissing writes the fields that RFC 5322 section 3.6 asks for, and that a
-// reader needs to tell copies from posts, where the author's program left them out.
-func addMissing(b *entity.Builder, l list.List, h entity.Header, s Stamp) {
-	if MessageID(h) == "" {
-		b.Add("Message-ID", fmt.Sprintf("<%s@%s>", s.ID, l.Address.Domain()))
+	version := "MIME-Version: 1.0\r\n"
+	if content.Header().Get("MIME-Version") != "" {
+		version = ""
 	}
-	if h.Get("Date") == "" {
-		b.Add("Date", s.Received.UTC().Format(time.RFC1123Z))
-	}
+	return slices.Concat(header, []byte(version), content.Octets()), nil
 }
 
 // ListID returns the list's identifier without its angle brackets: the list's

@@ -27,6 +27,13 @@ func parse(t *testing.T, octets string) *entity.Entity {
 	return e
 }
 
+// sealed and clear make copies of a message that has no layers, or was opened.
+func sealed(l list.List, m *smime.Message) ([]byte, error) {
+	return compose.Post{List: l, Message: m, Stamp: stamp}.SealedHeader(compose.Person)
+}
+
+func opened(e *entity.Entity) *smime.Message { return smime.Open(e, smime.Options{}) }
+
 const post = "Return-Path: <alice@example.org>\r\n" +
 	"Received: from a by b; Mon, 4 May 2026 03:02:00 +0000\r\n" +
 	"List-Id: Other <other.example.net>\r\nList-Unsubscribe: <mailto:x@example.net>\r\n" +
@@ -36,7 +43,7 @@ const post = "Return-Path: <alice@example.org>\r\n" +
 	"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n8bit \xe9 and  spaces  \r\n--b\r\n--b--\r\nepilogue"
 
 func TestSealedHeaderIsAnAllowList(t *testing.T) {
-	octets, err := compose.SealedHeader(team, parse(t, post).Header(), smime.Protection{}, stamp)
+	octets, err := sealed(team, opened(parse(t, post)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +52,7 @@ func TestSealedHeaderIsAnAllowList(t *testing.T) {
 	for _, f := range h {
 		names = append(names, f.Name)
 	}
-	want := "List-Id Sender Precedence X-Loop From To Date Message-ID Subject"
+	want := "List-Id List-Post List-Owner Sender Precedence X-Loop From To Date Message-ID Subject"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("fields %q, want %q", got, want)
 	}
@@ -81,7 +88,7 @@ func TestSealedHeaderAndProtection(t *testing.T) {
 		if m.Protection.Kind() != smime.HeadersCipher {
 			t.Fatalf("%s: protection %s", name, m.Protection.Kind())
 		}
-		octets, err := compose.SealedHeader(team, m.Outer.Header(), m.Protection, stamp)
+		octets, err := sealed(team, m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +104,7 @@ func TestSealedHeaderAndProtection(t *testing.T) {
 
 func TestClearKeepsTheBody(t *testing.T) {
 	e := parse(t, post)
-	octets, err := compose.Clear(team, e, stamp)
+	octets, err := compose.Post{List: team, Message: opened(e), Stamp: stamp}.Clear(compose.Person)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,12 +127,12 @@ func TestClearKeepsTheBody(t *testing.T) {
 }
 
 func TestMissingFieldsAreTheSameInEveryCopy(t *testing.T) {
-	h := parse(t, "From: alice@example.org\r\n\r\nhello\r\n").Header()
-	one, err := compose.SealedHeader(team, h, smime.Protection{}, stamp)
+	h := opened(parse(t, "From: alice@example.org\r\n\r\nhello\r\n"))
+	one, err := sealed(team, h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := compose.SealedHeader(team, h, smime.Protection{}, stamp)
+	two, err := sealed(team, h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +173,7 @@ func TestTwoListsDoNotLoop(t *testing.T) {
 		if compose.FromList(l, h) {
 			t.Fatalf("%s stops a message it has not seen", l.Address)
 		}
-		octets, err := compose.SealedHeader(l, h, smime.Protection{}, stamp)
+		octets, err := sealed(l, opened(parse(t, string(h.Octets())+"\r\n")))
 		if err != nil {
 			t.Fatal(err)
 		}

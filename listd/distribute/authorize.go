@@ -22,6 +22,7 @@ const (
 	reasonLoop      = "loop"       // the list's own mail came back
 	reasonAutomatic = "automatic"  // written by a machine, or a bounce
 	reasonInClear   = "in_clear"   // the list takes encrypted posts only
+	reasonIdentity  = "identity"   // the list hides authors, and the post names its own where it cannot be taken out
 	reasonDuplicate = "duplicate"  // the same message came before; nobody is told
 	reasonSameKey   = "key_reused" // what came before under the same content-encryption key was changed, or came to another list
 )
@@ -30,10 +31,11 @@ const (
 type answer int
 
 const (
-	silence answer = iota
-	neutral        // the same words for everything that can go wrong with an encrypted post (invariant 3)
-	refusal        // the scenario's refusal, of a post that hides nothing
-	inClear        // the list takes encrypted posts only
+	silence      answer = iota
+	neutral             // the same words for everything that can go wrong with an encrypted post (invariant 3)
+	refusal             // the scenario's refusal, of a post that hides nothing
+	inClear             // the list takes encrypted posts only
+	notAnonymous        // the list hides authors, and the post names its own
 )
 
 // verdict is what becomes of a Submission.
@@ -45,7 +47,8 @@ type verdict struct {
 	sender    list.Address
 	signature trust.Reason // why the author is not authenticated
 	answer    answer
-	internal  error // an evaluation error, for the log
+	undone    []string // what the list's settings want and the post does not allow
+	internal  error    // an evaluation error, for the log
 }
 
 // detail is the verdict's story for the listmaster.
@@ -59,6 +62,9 @@ func (v verdict) detail() string {
 	}
 	if v.signature != "" {
 		parts = append(parts, "signature: "+string(v.signature))
+	}
+	for _, u := range v.undone {
+		parts = append(parts, "not done: "+u)
 	}
 	if v.internal != nil {
 		parts = append(parts, v.internal.Error())
@@ -103,6 +109,9 @@ func (d *Distributor) authorize(ctx context.Context, s Submission, m memory) ver
 		v.unsigned(s)
 	case !s.Message.Encrypted && s.List.Policy.Encryption == list.EncryptRequired:
 		v.state, v.reason, v.answer = store.ItemRejected, reasonInClear, inClear
+	}
+	if v.accepted() && (compose.Post{List: s.List, Message: s.Message}).Check() != nil {
+		v.state, v.reason, v.answer = store.ItemRejected, reasonIdentity, notAnonymous
 	}
 	if v.state == store.ItemDistributing && s.List.Policy.AutoSubmitted == list.AutoEditor && automatic(s.Message.Outer.Header()) {
 		v.state, v.reason = store.ItemHeld, reasonAutomatic
@@ -239,6 +248,9 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	}
 	if m.duplicate && !v.loop() {
 		v.state, v.reason, v.answer = store.ItemDone, reasonDuplicate, silence
+	}
+	if v.accepted() {
+		v.undone = compose.Post{List: s.List, Message: s.Message}.Undone()
 	}
 	decided := store.Decided{
 		Item: item.ID, State: v.state, Reason: v.reason, Detail: v.detail(), Method: string(v.method),

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/sealist/sealist/listd/compose"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/queue"
@@ -71,13 +73,20 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, batch []sto
 			out[i] = queue.Cancelled{Reason: "no longer subscribed"}
 		case memberships[m].Suspended:
 			out[i] = queue.Cancelled{Reason: "suspended"}
+		case memberships[m].Reception == list.ReceiveNoMail:
+			out[i] = queue.Cancelled{Reason: "nomail"}
+		case memberships[m].Reception == list.ReceiveNotMe && addresses[n].Same(p.author):
+			out[i] = queue.Cancelled{Reason: "not_me"}
+		case memberships[m].Reception == list.ReceiveNotice:
+			out[i] = d.announce(p, batch[i])
 		default:
 			entitled = append(entitled, i)
 		}
 	}
 	if p.clear != nil {
 		for _, i := range entitled {
-			out[i] = queue.Copy{ReversePath: p.reversePath, Parts: func() ([]relay.Segment, error) { return p.clear, nil }}
+			parts := p.clear[d.reader(batch[i].Address)]
+			out[i] = queue.Copy{ReversePath: p.reversePath, Parts: func() ([]relay.Segment, error) { return parts, nil }}
 		}
 		return
 	}
@@ -99,13 +108,32 @@ func (d *Distributor) renderSealed(ctx context.Context, p *post, batch []store.D
 			reason := withheldBecause(r)
 			out[i] = queue.Withheld{Reason: reason, Notices: []store.Notice{d.noCertificate(p.list, batch[i].Address, reason)}}
 		default:
-			out[i] = d.seal(p, r)
+			out[i] = p.seal(p.header[d.reader(batch[i].Address)], r)
 		}
 	}
 }
 
+// reader is as what somebody gets his copy: lists of this server judge the
+// author anew.
+func (d *Distributor) reader(a list.Address) compose.Reader {
+	if d.ours(a) {
+		return compose.AList
+	}
+	return compose.Person
+}
+
+// announce makes the mail that says no more than that there is a post.
+func (d *Distributor) announce(p *post, del store.Delivery) queue.Rendering {
+	m, err := d.Notices.Render(p.list, store.Notice{Template: notice.NewPost, To: del.Address, Params: map[string]string{"received": quotedDate(p.received.UTC().Format(time.RFC1123Z))}},
+		fmt.Sprintf("<notice-%d-%d@%s>", del.ID, del.Created.UnixMicro(), p.list.Address.Domain()), del.Created)
+	if err != nil {
+		return queue.Delayed{Reason: "rendering: " + err.Error()}
+	}
+	return queue.Copy{ReversePath: p.reversePath, Parts: func() ([]relay.Segment, error) { return segment(m.Octets()) }}
+}
+
 // seal makes the copy of one member, whose certificates r names.
-func (d *Distributor) seal(p *post, r resolver.Result) queue.Rendering {
+func (p *post) seal(header []byte, r resolver.Result) queue.Rendering {
 	fingerprints := make([]string, len(r.Certificates))
 	recipients := make([]*cms.Recipient, len(r.Certificates))
 	for i, c := range r.Certificates {
@@ -116,16 +144,16 @@ func (d *Distributor) seal(p *post, r resolver.Result) queue.Rendering {
 		Certificates: strings.Join(fingerprints, " "),
 		Cipher:       p.cipher.String(),
 		Parts: func() ([]relay.Segment, error) {
-			header := p.header
+			outer := header
 			if p.sign != nil {
-				header = nil // it goes around the signature
+				outer = nil // it goes around the signature
 			}
-			sealed, err := p.sealer.Seal(header, recipients)
+			sealed, err := p.sealer.Seal(outer, recipients)
 			if err != nil {
 				return nil, fmt.Errorf("sealing to %s: %w", strings.Join(fingerprints, ", "), err)
 			}
 			if p.sign != nil {
-				return p.signed(sealed)
+				return p.signed(header, sealed)
 			}
 			return p.segments(sealed)
 		},

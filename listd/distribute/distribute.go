@@ -34,6 +34,7 @@ type Parts struct {
 	Domains         []string          // ours: nothing is ever answered to an address in them
 	MaxSigningAge   time.Duration     // of signatures; 0 judges no age
 	CrossPostWindow time.Duration     // within which a signed post may come at another list, too
+	DNS             TXT               // what domains say of their mail
 	AuthservIDs     []string          // whose Authentication-Results are our own mail server's word
 	Open            smime.Options     // algorithm policy and limits; keys are set per post
 	Owner           string            // names this process in leases
@@ -48,6 +49,7 @@ type Distributor struct {
 	log   *slog.Logger
 	wake  chan struct{}
 	posts posts
+	dmarc dmarcPolicies
 }
 
 // How the distributor works through the spool.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/sealist/sealist/listd/compose"
 	"github.com/sealist/sealist/listd/list"
@@ -13,6 +14,7 @@ import (
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/smime"
 	"github.com/sealist/sealist/smime/cms"
+	"github.com/sealist/sealist/smime/entity"
 )
 
 // post is a post that is being distributed, opened: what its copies share. It
@@ -21,13 +23,15 @@ type post struct {
 	list        list.List
 	reversePath string
 	size        int64
+	author      list.Address // who wrote it, or says so; zero: nobody does
+	received    time.Time
 
-	// A post that arrived in clear: the octets of every copy.
-	clear []relay.Segment
+	// A post that leaves in clear: the octets of a copy, by reader.
+	clear map[compose.Reader][]relay.Segment
 
-	// A post that arrived encrypted: its outer header, and its content under
-	// one key.
-	header []byte
+	// A post that leaves encrypted: its outer header, by reader, and its
+	// content under one key.
+	header map[compose.Reader][]byte
 	sealer *smime.Sealer
 	cipher cms.Cipher
 
@@ -58,8 +62,8 @@ func (p *post) segments(s smime.Sealed) ([]relay.Segment, error) {
 }
 
 // signed makes a copy's octets, under the list's signature, fit for the relay.
-func (p *post) signed(s smime.Sealed) ([]relay.Segment, error) {
-	c, err := smime.SignSealed(p.header, s, *p.sign)
+func (p *post) signed(header []byte, s smime.Sealed) ([]relay.Segment, error) {
+	c, err := smime.SignSealed(header, s, *p.sign)
 	if err != nil {
 		return nil, err
 	}
@@ -110,59 +114,103 @@ func (d *Distributor) prepare(ctx context.Context, id string) (*post, error) {
 	o := d.Open
 	o.Keys = keys
 	m := smime.Open(outer, o)
-	stamp := compose.Stamp{ID: item.ID, Received: item.Received}
-	p := &post{list: l, reversePath: l.Owner().String(), size: item.Size, tails: map[*byte]relay.Segment{}}
-	if !item.Encrypted {
-		if m.Encrypted {
-			return nil, errNotOpened // decided as clear, arrived encrypted: never in clear (invariant 1)
+	if m.Err != nil || m.Payload == nil || m.Encrypted != item.Encrypted {
+		return nil, errNotOpened // decided as clear, arrived encrypted: never in clear (invariant 1)
+	}
+	p := &post{list: l, reversePath: l.Owner().String(), size: item.Size, received: item.Received, author: authorOf(item, outer), tails: map[*byte]relay.Segment{}}
+	c := compose.Post{List: l, Message: m, Stamp: compose.Stamp{ID: item.ID, Received: item.Received}, RewriteFrom: d.rewritesFrom(ctx, l, outer)}
+	if item.Encrypted || l.Policy.Encryption == list.EncryptAlways {
+		err = d.prepareSealed(ctx, p, c)
+	} else {
+		err = d.prepareClear(ctx, p, c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// authorOf is who is left out of his own post's members, if they want it so: the
+// authenticated author, else whom From names.
+func authorOf(item store.Item, outer *entity.Entity) list.Address {
+	if !item.Author.IsZero() {
+		return item.Author
+	}
+	from := outer.Header().All("From")
+	if len(from) != 1 {
+		return list.Address{}
+	}
+	addrs, err := entity.Addresses(from[0].Value())
+	if err != nil || len(addrs) != 1 {
+		return list.Address{}
+	}
+	a, _ := list.ParseAddress(addrs[0])
+	return a
+}
+
+// prepareSealed encrypts the content once, and makes the headers of its copies.
+func (d *Distributor) prepareSealed(ctx context.Context, p *post, c compose.Post) error {
+	content, err := c.Content()
+	if err != nil {
+		return fmt.Errorf("composing: %w", err)
+	}
+	p.header = map[compose.Reader][]byte{}
+	for _, to := range readers {
+		if p.header[to], err = c.SealedHeader(to); err != nil {
+			return fmt.Errorf("composing: %w", err)
 		}
-		octets, err := d.clearCopy(ctx, l, m, stamp)
+	}
+	if p.list.Agent != list.NoAgent {
+		_, sign, err := d.expansion(ctx, p.list, c.Message)
 		if err != nil {
-			return nil, fmt.Errorf("composing: %w", err)
-		}
-		p.clear, err = segment(octets)
-		return p, err
-	}
-	if !m.Encrypted || m.Err != nil || m.Payload == nil {
-		return nil, errNotOpened
-	}
-	if p.header, err = compose.SealedHeader(l, outer.Header(), m.Protection, stamp); err != nil {
-		return nil, fmt.Errorf("composing: %w", err)
-	}
-	if l.Agent != list.NoAgent {
-		_, sign, err := d.expansion(ctx, l, m)
-		if err != nil {
-			return nil, err
+			return err
 		}
 		p.sign = &sign
 	}
 	p.cipher = cms.AES256CBC
-	if p.sealer, err = smime.NewSealer(m.Payload, p.cipher); err != nil {
-		return nil, fmt.Errorf("encrypting: %w", err)
+	if p.sealer, err = smime.NewSealer(content, p.cipher); err != nil {
+		return fmt.Errorf("encrypting: %w", err)
 	}
-	return p, nil
+	return nil
+}
+
+// readers are those for whom copies differ.
+var readers = []compose.Reader{compose.Person, compose.AList}
+
+// prepareClear makes the copies that members get in clear.
+func (d *Distributor) prepareClear(ctx context.Context, p *post, c compose.Post) error {
+	whole := c.Clear
+	if p.list.Agent != list.NoAgent {
+		x, sign, err := d.expansion(ctx, p.list, c.Message)
+		if err != nil {
+			return err
+		}
+		signed, err := x.SignExpanded(sign)
+		if err != nil {
+			return err
+		}
+		whole = func(to compose.Reader) ([]byte, error) { return c.Signed(signed, to) }
+	}
+	p.clear = map[compose.Reader][]relay.Segment{}
+	for _, to := range readers {
+		if to != compose.Person && !c.RewriteFrom {
+			p.clear[to] = p.clear[compose.Person]
+			continue
+		}
+		octets, err := whole(to)
+		if err != nil {
+			return fmt.Errorf("composing: %w", err)
+		}
+		if p.clear[to], err = segment(octets); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // errPanic is what a panic becomes: the fault is the program's and nothing of
 // its value, which may quote content, is told.
 var errPanic = errors.New("internal error")
-
-// clearCopy makes the one message that all members of a list get of a post that
-// arrived in clear.
-func (d *Distributor) clearCopy(ctx context.Context, l list.List, m *smime.Message, stamp compose.Stamp) ([]byte, error) {
-	if l.Agent == list.NoAgent {
-		return compose.Clear(l, m.Outer, stamp)
-	}
-	x, sign, err := d.expansion(ctx, l, m)
-	if err != nil {
-		return nil, err
-	}
-	signed, err := x.SignExpanded(sign)
-	if err != nil {
-		return nil, err
-	}
-	return compose.Signed(l, m.Outer.Header(), signed, stamp)
-}
 
 // maxPosts and maxPostOctets bound what opened posts may hold in memory.
 const (

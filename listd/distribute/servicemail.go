@@ -62,5 +62,6 @@ func (d *Distributor) sealNotice(ctx context.Context, l list.List, to list.Addre
 	if err != nil {
 		return queue.Delayed{Reason: err.Error()}
 	}
-	return d.seal(&post{header: m.Header, sealer: sealer, cipher: cms.AES256CBC, tails: map[*byte]relay.Segment{}}, r)
+	p := &post{sealer: sealer, cipher: cms.AES256CBC, tails: map[*byte]relay.Segment{}}
+	return p.seal(m.Header, r)
 }

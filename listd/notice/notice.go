@@ -11,10 +11,8 @@
 package notice
 
 import (
-	"bytes"
 	"embed"
 	"fmt"
-	"mime/quotedprintable"
 	"net/mail"
 	"slices"
 	"strings"
@@ -34,12 +32,14 @@ const (
 	InClear             = "in_clear"             // to a sender: the list takes encrypted posts only, and how to send one
 	CertificateAdded    = "certificate_added"    // to a person: a new certificate will be used for him
 	CertificateAssigned = "certificate_assigned" // to a person: a listmaster added a certificate for him; of no list
+	NewPost             = "new_post"             // to a member who gets no posts but a word that there is one
+	NotAnonymous        = "not_anonymous"        // to a sender: the list hides authors, and the post names its own
 	ListmasterReport    = "listmaster_report"    // to the listmasters: what needs them; of no list
 )
 
 // answers are the notices that answer a message; RFC 3834 section 5 wants them
 // told apart from those that come by themselves.
-var answers = map[string]bool{NotAccepted: true, Refused: true, InClear: true}
+var answers = map[string]bool{NotAccepted: true, Refused: true, InClear: true, NotAnonymous: true}
 
 //go:embed templates/*.txt
 var files embed.FS
@@ -88,10 +88,6 @@ func (n *Notices) Render(l list.List, nt store.Notice, messageID string, date ti
 	if !ok || !isSubject {
 		return Message{}, fmt.Errorf("template %s does not begin with a Subject and an empty line", nt.Template)
 	}
-	encoding, encoded, err := encode(body)
-	if err != nil {
-		return Message{}, err
-	}
 	auto := "auto-generated"
 	if answers[nt.Template] {
 		auto = "auto-replied"
@@ -118,8 +114,7 @@ func (n *Notices) Render(l list.List, nt store.Notice, messageID string, date ti
 	if err != nil {
 		return Message{}, fmt.Errorf("notice %s: %w", nt.Template, err)
 	}
-	content := "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: " + encoding + "\r\n\r\n"
-	return Message{Header: header, Content: append([]byte(content), encoded...)}, nil
+	return Message{Header: header, Content: entity.PlainText(body)}, nil
 }
 
 // text executes the template.
@@ -168,31 +163,4 @@ func plainID(id string) bool {
 		}
 	}
 	return true
-}
-
-// encode returns the transfer encoding and the encoded body, with CRLF.
-func encode(body string) (string, []byte, error) {
-	crlf := strings.ReplaceAll(body, "\n", "\r\n")
-	if plain(body) {
-		return "7bit", []byte(crlf), nil
-	}
-	var out bytes.Buffer
-	w := quotedprintable.NewWriter(&out)
-	if _, err := w.Write([]byte(crlf)); err != nil {
-		return "", nil, err
-	}
-	if err := w.Close(); err != nil {
-		return "", nil, err
-	}
-	return "quoted-printable", out.Bytes(), nil
-}
-
-// plain tells whether a text is ASCII in lines of at most 78 characters.
-func plain(body string) bool {
-	for line := range strings.Lines(body) {
-		if len(line) > 79 {
-			return false
-		}
-	}
-	return strings.IndexFunc(body, func(r rune) bool { return r > 0x7e }) < 0
 }

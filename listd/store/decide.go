@@ -125,7 +125,7 @@ func (s *Store) Expand(ctx context.Context, id string, chunk int) (rows int, don
 		case state != ItemDistributing:
 			return fmt.Errorf("it is %s: %w", state, ErrState)
 		}
-		const chosen = ` FROM member WHERE list = ? AND role = ? AND suspended = 0 AND id > ? AND id <= ?`
+		const chosen = ` FROM member WHERE list = ? AND role = ? AND suspended = 0 AND reception <> 'nomail' AND id > ? AND id <= ?`
 		var n int
 		if err := h.row(ctx, `SELECT count(*), coalesce(max(id), 0) FROM (SELECT id`+chosen+` ORDER BY id LIMIT ?) AS chunk`,
 			on, list.RoleMember, walked, upto, chunk).Scan(&n, &bound); err != nil {
