@@ -267,7 +267,7 @@ func (s *Sealist) sources() ([]resolver.Source, error) {
 	for _, d := range s.Directories {
 		known[d.Name()] = s.cached(d)
 	}
-	sources := []resolver.Source{pinned}
+	sources := []resolver.Source{pinned, ownLists{s.Store, s.Config.Domains}}
 	for _, name := range s.Config.Resolver.Order {
 		source, ok := known[name]
 		if !ok {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sealist/sealist/config"
 	"github.com/sealist/sealist/listd"
+	"github.com/sealist/sealist/listd/distribute"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/peer"
@@ -45,7 +46,8 @@ type world struct {
 	addr    string
 	stop    func()
 
-	ahead atomic.Int64 // nanoseconds that the server's clock is ahead
+	dns   distribute.TXT // nil: the system
+	ahead atomic.Int64   // nanoseconds that the server's clock is ahead
 
 	mu  sync.Mutex
 	log strings.Builder
@@ -131,7 +133,7 @@ func (w *world) file(name string, octets []byte) string {
 func (w *world) open() {
 	w.t.Helper()
 	s, err := listd.Open(w.t.Context(), w.config, listd.Options{
-		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})), KeyIterations: 1000, Clock: w.now,
+		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})), KeyIterations: 1000, Clock: w.now, DNS: w.dns,
 		Ready: func(urls []string) { w.ready <- strings.TrimPrefix(urls[0], "smtp://") },
 	})
 	w.must(err)

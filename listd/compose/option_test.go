@@ -9,6 +9,7 @@ import (
 
 	"github.com/sealist/sealist/listd/compose"
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/peer"
 	"github.com/sealist/sealist/smime"
 	"github.com/sealist/sealist/smime/cms"
 	"github.com/sealist/sealist/smime/entity"
@@ -136,6 +137,7 @@ func TestFooter(t *testing.T) {
 // TestSignedPostsStaySigned is invariant 6: whatever the list wishes, what was signed arrives octet for octet, and what was
 // left undone is said.
 func TestSignedPostsStaySigned(t *testing.T) {
+	openssl := peer.NewOpenSSL(t)
 	ca := smimetest.NewCA("CA")
 	alice, key := ca.Issue("alice@example.org"), ca.Issue("team@lists.example.org")
 	long := smimetest.Entity("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + strings.Repeat("ä", 300) + "\r\n trailing \r\n")
@@ -148,6 +150,17 @@ func TestSignedPostsStaySigned(t *testing.T) {
 		"beside other parts":  smimetest.Multipart("mixed", smimetest.Text("y\r\n"), alice.Sign(smimetest.Text("x\r\n"))),
 		"protected headers":   alice.Sign(smimetest.Entity("From: alice@example.org\r\nSubject: s\r\nReply-To: r@x.org\r\nContent-Type: text/plain; hp=\"clear\"\r\n\r\nx\r\n")),
 		"OpenPGP":             smimetest.Entity("Content-Type: multipart/signed; protocol=\"application/pgp-signature\"; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\n\r\ny\r\n--b--\r\n"),
+	}
+	verify := func(message []byte) error {
+		_, err := openssl.Verify(message, [][]byte{ca.Certificate.Raw})
+		return err
+	}
+	verifies := map[string]bool{} // what OpenSSL understands at all
+	for name, form := range forms {
+		verifies[name] = verify(smimetest.Mail("alice@example.org", "team@lists.example.org", "s", form)) == nil
+	}
+	if !verifies["detached"] || !verifies["opaque"] || !verifies["8bit and long lines"] {
+		t.Errorf("OpenSSL verifies %v", verifies)
 	}
 	for _, settings := range [][]string{
 		{"footer", "the end", "footer_type", "mime"}, {"footer", "the end", "footer_type", "append"}, {"header", "the beginning"},
@@ -182,6 +195,9 @@ func TestSignedPostsStaySigned(t *testing.T) {
 					whole, err := p.Clear(compose.Person)
 					if err != nil || !bytes.HasSuffix(whole, m.Outer.Body()) {
 						t.Errorf("%v, %s: the body was touched, %v", settings, name, err)
+					}
+					if err := verify(whole); err != nil && verifies[name] {
+						t.Errorf("%v, %s: OpenSSL: %v", settings, name, err)
 					}
 				}
 			}

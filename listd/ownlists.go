@@ -1,0 +1,67 @@
+package listd
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sealist/sealist/directory"
+	"github.com/sealist/sealist/listd/keyring"
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/store"
+)
+
+// sourceLists names the certificates of this server's own lists. No directory
+// can have the name.
+const sourceLists = "own lists"
+
+// ownLists are the lists of this server as members of others: a copy is sealed
+// to the list's own certificate, which no directory need have.
+type ownLists struct {
+	store   *store.Store
+	domains []string // of lists; empty: any may have some
+}
+
+// Name implements resolver.Source.
+func (ownLists) Name() string { return sourceLists }
+
+// Lookup implements resolver.Source. An address that is no list's is not its to
+// answer for.
+func (o ownLists) Lookup(ctx context.Context, addresses []string) []directory.Answer {
+	answers := make([]directory.Answer, len(addresses))
+	for i, text := range addresses {
+		answers[i] = o.lookup(ctx, text)
+		answers[i].Address = text
+	}
+	return answers
+}
+
+func (o ownLists) lookup(ctx context.Context, text string) directory.Answer {
+	address, err := list.ParseAddress(text)
+	if err != nil || len(o.domains) > 0 && !slices.Contains(o.domains, address.Domain()) {
+		return directory.Answer{Err: directory.ErrNotSource}
+	}
+	l, err := o.store.List(ctx, address)
+	if errors.Is(err, store.ErrNotFound) {
+		return directory.Answer{Err: directory.ErrNotSource}
+	}
+	if err != nil {
+		return directory.Answer{Err: err}
+	}
+	keys, err := o.store.Keys(ctx, l.ID)
+	if err != nil {
+		return directory.Answer{Err: err}
+	}
+	var a directory.Answer
+	for _, k := range keys {
+		if k.State != keyring.Active {
+			continue
+		}
+		a.Candidates = append(a.Candidates, directory.Candidate{Certificate: k.Certificate, Origin: directory.Origin{Source: sourceLists, Entry: l.Address.String()}})
+		a.Helpers = append(a.Helpers, k.Chain...)
+	}
+	if len(a.Candidates) == 0 {
+		a.Err = directory.ErrNotFound
+	}
+	return a
+}
