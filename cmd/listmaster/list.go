@@ -16,7 +16,7 @@ import (
 )
 
 func listCommand(g *globals) *cobra.Command {
-	return group("list", "make and look at lists", listCreate(g), listLs(g), listShow(g), listSet(g))
+	return group("list", "make and look at lists", listCreate(g), listLs(g), listShow(g), listSet(g), listClose(g), listRm(g), listExport(g), listApply(g))
 }
 
 func listCreate(g *globals) *cobra.Command {

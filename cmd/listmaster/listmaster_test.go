@@ -450,3 +450,60 @@ func TestDirectoryMistakes(t *testing.T) {
 		}
 	}
 }
+
+// TestListFile: a list goes into a file and comes back from it, with all its settings and people; what is wrong in a file
+// changes nothing.
+func TestListFile(t *testing.T) {
+	w := newWorld(t)
+	const plain = "plain@lists.example.org"
+	w.good("list", "create", plain, "--description", "A list: \"quoted\", with, commas")
+	w.good("member", "add", plain, "anna@example.org", "ben@example.org")
+	w.good("member", "add", plain, "anna@example.org", "--role", "owner")
+	w.good("member", "set", plain, "ben@example.org", "--reception", "nomail", "--name", "Ben, the \"first\"")
+	w.good("list", "set", plain, "footer=one\ntwo", "subject_tag=[plain]", "subscribe=closed")
+	file := w.good("list", "export", plain)
+	csv := w.good("member", "export", plain)
+	if !strings.Contains(csv, "ben@example.org,\"Ben, the \"\"first\"\"\",member,nomail,no\n") {
+		t.Errorf("%s", csv)
+	}
+	if status, _, errOut := w.try("list", "rm", plain, "--yes"); status != 1 || !strings.Contains(errOut, "is open") {
+		t.Errorf("%d, %s", status, errOut)
+	}
+	w.good("list", "close", plain)
+	if status, _, _ := w.try("list", "rm", plain); status != 2 {
+		t.Errorf("without --yes: %d", status)
+	}
+	w.good("list", "rm", plain, "--yes")
+	if status, _, _ := w.try("list", "show", plain); status == 0 {
+		t.Error("it is still there")
+	}
+	name := w.put("plain.yaml", file)
+	if out := w.good("list", "apply", name, "--dry-run"); !strings.Contains(out, "would be made") || !strings.Contains(out, "+ owner anna@example.org") {
+		t.Errorf("%s", out)
+	}
+	w.good("list", "apply", name)
+	if again := w.good("list", "export", plain); again != file {
+		t.Errorf("%s, was\n%s", again, file)
+	}
+	if out := w.good("list", "apply", name); !strings.Contains(out, "is so already") {
+		t.Errorf("%s", out)
+	}
+	w.good("member", "add", plain, "eve@example.org")
+	for _, c := range []struct{ file, says string }{
+		{"list: " + plain + "\nsetings: {}\n", "field setings not found"},
+		{"settings: { encryption: always }\n", "names no list"},
+		{"list: " + plain + "\nsettings: { encryption: sometimes, subject_tag: x, review: nobody }\n", "encryption"},
+		{"list: " + plain + "\nmembers: [{ address: x }, { address: anna@example.org, role: king }, { address: a@b.org }, { address: A@b.org }]\n", "members[1]"},
+		{"list: " + plain + "\nmembers: [{ address: " + plain + " }]\n", "cannot be on itself"},
+		{"list: x@elsewhere.example\n", "not a domain of this server"},
+		{": : :", "cannot be understood"},
+	} {
+		status, out, errOut := w.try("list", "apply", w.put("bad.yaml", c.file))
+		if status == 0 || !strings.Contains(errOut, c.says) {
+			t.Errorf("%s: %d, %s%s", c.file, status, out, errOut)
+		}
+	}
+	if out := w.good("list", "apply", name, "--dry-run"); !strings.Contains(out, "- member eve@example.org") || strings.Contains(out, "subject_tag") {
+		t.Errorf("a file with mistakes changed something: %s", out)
+	}
+}

@@ -12,7 +12,7 @@ import (
 )
 
 func memberCommand(g *globals) *cobra.Command {
-	return group("member", "change and look at who is on a list", memberAdd(g), memberDel(g), memberLs(g), memberSet(g), memberImport(g))
+	return group("member", "change and look at who is on a list", memberAdd(g), memberDel(g), memberLs(g), memberSet(g), memberImport(g), memberExport(g))
 }
 
 func memberAdd(g *globals) *cobra.Command {

@@ -31,7 +31,17 @@ func scanList(row scanner) (list.List, error) {
 // read; an empty Send is list.DefaultSend, an empty State list.Open, a zero
 // Policy list.DefaultPolicy.
 // ErrExists if the address is taken; list.ErrListAddress if it cannot be one.
-func (s *Store) CreateList(ctx context.Context, l list.List) (list.ID, error) {
+func (s *Store) CreateList(ctx context.Context, l list.List) (id list.ID, err error) {
+	err = s.write(ctx, "create list "+l.Address.String(), func(h handle) error {
+		if id, err = insertList(ctx, h, l, s.now()); err != nil {
+			return err
+		}
+		return bump(ctx, h)
+	})
+	return id, err
+}
+
+func insertList(ctx context.Context, h handle, l list.List, now int64) (list.ID, error) {
 	if err := list.CheckListAddress(l.Address); err != nil {
 		return 0, err
 	}
@@ -49,14 +59,8 @@ func (s *Store) CreateList(ctx context.Context, l list.List) (list.ID, error) {
 	if err != nil {
 		return 0, err
 	}
-	err = s.write(ctx, "create list "+l.Address.String(), func(h handle) error {
-		err := h.row(ctx, `INSERT INTO list (address, address_key, description, send, state, created, mail_list_agent, allow_expired, policy) VALUES (?,?,?,?,?,?,?,?,?) RETURNING id`,
-			l.Address.String(), l.Address.Key(), l.Description, l.Send, state, s.now(), l.Agent, boolean(l.AllowExpired), policy).Scan(&l.ID)
-		if err != nil {
-			return err
-		}
-		return bump(ctx, h)
-	})
+	err = h.row(ctx, `INSERT INTO list (address, address_key, description, send, state, created, mail_list_agent, allow_expired, policy) VALUES (?,?,?,?,?,?,?,?,?) RETURNING id`,
+		l.Address.String(), l.Address.Key(), l.Description, l.Send, state, now, l.Agent, boolean(l.AllowExpired), policy).Scan(&l.ID)
 	return l.ID, err
 }
 
@@ -138,13 +142,69 @@ func policyOctets(l list.List) (string, error) {
 // UpdateList writes Description, Send, State, Agent, AllowExpired and Policy of
 // the list with l's ID. ErrNotFound.
 func (s *Store) UpdateList(ctx context.Context, l list.List) error {
+	return s.write(ctx, "update list "+l.Address.String(), func(h handle) error { return updateList(ctx, h, l) })
+}
+
+func updateList(ctx context.Context, h handle, l list.List) error {
 	policy, err := policyOctets(l)
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, "update list "+l.Address.String(), func(h handle) error {
-		n, err := h.exec(ctx, `UPDATE list SET description = ?, send = ?, state = ?, mail_list_agent = ?, allow_expired = ?, policy = ? WHERE id = ?`,
-			l.Description, l.Send, l.State, l.Agent, boolean(l.AllowExpired), policy, l.ID)
+	n, err := h.exec(ctx, `UPDATE list SET description = ?, send = ?, state = ?, mail_list_agent = ?, allow_expired = ?, policy = ? WHERE id = ?`,
+		l.Description, l.Send, l.State, l.Agent, boolean(l.AllowExpired), policy, l.ID)
+	return changed(ctx, h, n, err)
+}
+
+// ApplyList makes a list that has no ID yet, or writes the settings of one that
+// has, and puts people on it, off it, or changes their Name, Reception and
+// Suspended: all of it or nothing. It returns the list's number. Errors are
+// those of CreateList and UpdateList.
+func (s *Store) ApplyList(ctx context.Context, l list.List, put, remove []list.Member) (list.ID, error) {
+	err := s.write(ctx, "apply list "+l.Address.String(), func(h handle) (err error) {
+		if l.ID == 0 {
+			if l.ID, err = insertList(ctx, h, l, s.now()); err != nil {
+				return err
+			}
+		} else if err := updateList(ctx, h, l); err != nil {
+			return err
+		}
+		for _, m := range remove {
+			if _, err := h.exec(ctx, `DELETE FROM member WHERE list = ? AND address_key = ? AND role = ?`, l.ID, m.Address.Key(), m.Role); err != nil {
+				return err
+			}
+		}
+		for _, m := range put {
+			if _, err := putMember(ctx, h, l.ID, m, s.now()); err != nil {
+				return err
+			}
+			_, err := h.exec(ctx, `UPDATE member SET name = ?, reception = ?, suspended = ? WHERE list = ? AND address_key = ? AND role = ?`,
+				m.Name, m.Reception, boolean(m.Suspended), l.ID, m.Address.Key(), m.Role)
+			if err != nil {
+				return err
+			}
+		}
+		return bump(ctx, h)
+	})
+	return l.ID, err
+}
+
+// RemoveList takes a list away with everything that is kept for it: members,
+// keys, includes, posts and what is to be sent of them. Its audit entries stay.
+// ErrNotFound.
+func (s *Store) RemoveList(ctx context.Context, id list.ID) error {
+	return s.write(ctx, "remove list number "+id.String(), func(h handle) error {
+		for _, statement := range []string{
+			`DELETE FROM delivery WHERE list = ?`,
+			`DELETE FROM item WHERE list = ?`,
+		} {
+			if _, err := h.exec(ctx, statement, id); err != nil {
+				return err
+			}
+		}
+		if _, err := h.exec(ctx, `DELETE FROM blob WHERE NOT EXISTS (SELECT 1 FROM item WHERE item.blob = blob.id)`); err != nil {
+			return err
+		}
+		n, err := h.exec(ctx, `DELETE FROM list WHERE id = ?`, id)
 		return changed(ctx, h, n, err)
 	})
 }
@@ -157,35 +217,11 @@ func (s *Store) UpdateList(ctx context.Context, l list.List) error {
 func (s *Store) AddMembers(ctx context.Context, id list.ID, members []list.Member) (added int, err error) {
 	err = s.write(ctx, "add members to list number "+id.String(), func(h handle) error {
 		for _, m := range members {
-			if m.Address.IsZero() {
-				return fmt.Errorf("a member without address: %w", list.ErrAddress)
-			}
-			role, err := list.ParseRole(string(m.Role))
+			n, err := putMember(ctx, h, id, m, s.now())
 			if err != nil {
 				return err
 			}
-			reception, err := list.ParseReception(string(m.Reception))
-			if err != nil {
-				return err
-			}
-			when := micros(m.Added)
-			if when == 0 {
-				when = s.now()
-			}
-			n, err := h.exec(ctx, `INSERT INTO member (list, address, address_key, role, name, reception, suspended, added) VALUES (?,?,?,?,?,?,?,?)
-				ON CONFLICT (list, address_key, role) DO NOTHING`,
-				id, m.Address.String(), m.Address.Key(), role, m.Name, reception, boolean(m.Suspended), when)
-			if err != nil {
-				return err
-			}
-			added += int(n)
-			if n > 0 {
-				continue
-			}
-			if _, err := h.exec(ctx, `UPDATE member SET by_hand = 1 WHERE list = ? AND address_key = ? AND role = ? AND by_hand = 0`,
-				id, m.Address.Key(), role); err != nil {
-				return err
-			}
+			added += n
 		}
 		if added == 0 {
 			return nil
@@ -196,6 +232,34 @@ func (s *Store) AddMembers(ctx context.Context, id list.ID, members []list.Membe
 		added = 0
 	}
 	return added, err
+}
+
+// putMember adds one person, and returns 1 if he is new. Who was put there by
+// an include alone now stays without it.
+func putMember(ctx context.Context, h handle, id list.ID, m list.Member, now int64) (int, error) {
+	if m.Address.IsZero() {
+		return 0, fmt.Errorf("a member without address: %w", list.ErrAddress)
+	}
+	role, err := list.ParseRole(string(m.Role))
+	if err != nil {
+		return 0, err
+	}
+	reception, err := list.ParseReception(string(m.Reception))
+	if err != nil {
+		return 0, err
+	}
+	when := micros(m.Added)
+	if when == 0 {
+		when = now
+	}
+	n, err := h.exec(ctx, `INSERT INTO member (list, address, address_key, role, name, reception, suspended, added) VALUES (?,?,?,?,?,?,?,?)
+		ON CONFLICT (list, address_key, role) DO NOTHING`,
+		id, m.Address.String(), m.Address.Key(), role, m.Name, reception, boolean(m.Suspended), when)
+	if err != nil || n > 0 {
+		return int(n), err
+	}
+	_, err = h.exec(ctx, `UPDATE member SET by_hand = 1 WHERE list = ? AND address_key = ? AND role = ? AND by_hand = 0`, id, m.Address.Key(), role)
+	return 0, err
 }
 
 // MemberChange is what changes of members; nil stays.
