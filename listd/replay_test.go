@@ -1,7 +1,11 @@
 package listd_test
 
 import (
+	"bytes"
+	"database/sql"
+	"fmt"
 	"net/smtp"
+	"strings"
 	"testing"
 	"time"
 
@@ -250,4 +254,68 @@ func TestHeldPostIsNoReplay(t *testing.T) {
 		}
 		w.expect(name+", then sent again", alice.Address, openList, post, want, reason, copies)
 	}
+}
+
+// TestDryRun tells what a post would become, and leaves nothing behind.
+func TestDryRun(t *testing.T) {
+	w := newWorld(t)
+	alice, mallory, key := w.people["alice"], w.people["mallory"], w.keys[secretList]
+	good := mail(alice.Address, secretList, smimetest.Encrypt(alice.Sign(text), key))
+	before := dump(t, w.sealist.Store.Path())
+	for _, c := range []struct {
+		name    string
+		octets  []byte
+		state   string
+		reason  string
+		reached int
+	}{
+		{"good", good, "distributing", "", 3},
+		{"good, again", good, "distributing", "", 3},
+		{"an outsider", mail(mallory.Address, secretList, smimetest.Encrypt(mallory.Sign(text), key)), "rejected", "scenario_send_subscriber_smime", 0},
+		{"unsigned", mail(alice.Address, secretList, smimetest.Encrypt(text, key)), "rejected", "unsigned", 0},
+		{"with the line ends of this machine", bytes.ReplaceAll(mail(alice.Address, secretList, alice.Sign(text)), []byte("\r\n"), []byte("\n")), "distributing", "", 3},
+	} {
+		trial, err := w.sealist.Try(t.Context(), secretList, alice.Address, c.octets)
+		if err != nil || trial.State != c.state || trial.Reason != c.reason || trial.Reached != c.reached {
+			t.Errorf("%s: %+v, %v", c.name, trial, err)
+		}
+	}
+	if after := dump(t, w.sealist.Store.Path()); after != before {
+		t.Errorf("something was stored:\n%s\nbefore\n%s", after, before)
+	}
+	if _, err := w.sealist.Try(t.Context(), "nolist@lists.example.org", "", good); err == nil {
+		t.Error("there is no such list")
+	}
+}
+
+// dump counts the rows of every table.
+func dump(t *testing.T, path string) string {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query(`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tables []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		tables = append(tables, name)
+	}
+	rows.Close()
+	var out strings.Builder
+	for _, table := range tables {
+		var n int
+		if err := db.QueryRow(`SELECT count(*) FROM "` + table + `"`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&out, "%s %d\n", table, n)
+	}
+	return out.String()
 }

@@ -62,12 +62,9 @@ func (s *Sealist) Run(ctx context.Context) error {
 	}
 	owner := "listd-" + rand.Text()
 	var q *queue.Queue
-	d := distribute.New(distribute.Parts{
-		Store: s.Store, Keyring: s.Keyring, Judge: s.Judge, Resolver: s.Resolver, Harvest: s.harvester(), Notices: notices, Scenarios: s.Scenarios, Facts: s.Facts(),
-		Domains: s.Config.Domains, MaxSigningAge: time.Duration(s.Config.Trust.MaxSigningAge),
-		CrossPostWindow: time.Duration(s.Config.Trust.CrossPostWindow), AuthservIDs: s.Config.SMTP.AuthservIDs, DNS: s.o.DNS, Open: s.reading(),
-		Owner: owner, Wake: func() { q.Wake() }, Clock: s.o.Clock, Log: s.log,
-	})
+	parts := s.distribution()
+	parts.Notices, parts.Owner, parts.Wake = notices, owner, func() { q.Wake() }
+	d := distribute.New(parts)
 	q = queue.New(s.Store, rl, d, queue.Options{
 		Owner: owner, Workers: s.Config.Relay.Connections, Clock: s.o.Clock, Log: s.log,
 		RetryMin: time.Duration(s.Config.Queue.RetryMin), RetryMax: time.Duration(s.Config.Queue.RetryMax), Lifetime: time.Duration(s.Config.Queue.Lifetime),
@@ -80,6 +77,34 @@ func (s *Sealist) Run(ctx context.Context) error {
 		s.log.Error("the keyring is locked: mail to lists that have a key, and signed mail, waits", "reason", err)
 	}
 	return s.serve(ctx, listeners, d, q, rl, s.Tasks(owner))
+}
+
+// distribution is what a post is led along with.
+func (s *Sealist) distribution() distribute.Parts {
+	return distribute.Parts{
+		Store: s.Store, Keyring: s.Keyring, Judge: s.Judge, Resolver: s.Resolver, Harvest: s.harvester(), Scenarios: s.Scenarios, Facts: s.Facts(),
+		Domains: s.Config.Domains, MaxSigningAge: time.Duration(s.Config.Trust.MaxSigningAge),
+		CrossPostWindow: time.Duration(s.Config.Trust.CrossPostWindow), AuthservIDs: s.Config.SMTP.AuthservIDs, DNS: s.o.DNS, Open: s.reading(),
+		Clock: s.o.Clock, Log: s.log,
+	}
+}
+
+// Try goes with a message to a list through every stage of a post's life, and
+// sends and stores nothing of it. listText is the list's address, reversePath
+// that of the envelope.
+func (s *Sealist) Try(ctx context.Context, listText, reversePath string, octets []byte) (Trial, error) {
+	address, err := list.ParseAddress(listText)
+	if err != nil {
+		return Trial{}, err
+	}
+	of, err := s.Store.List(ctx, address)
+	if errors.Is(err, store.ErrNotFound) || err == nil && of.Robot {
+		return Trial{}, fmt.Errorf("there is no list %s", address)
+	}
+	if err != nil {
+		return Trial{}, err
+	}
+	return distribute.New(s.distribution()).Try(ctx, of, reversePath, octets)
 }
 
 // serve runs everything until ctx ends or a listener fails.
@@ -308,3 +333,6 @@ func tick(ctx context.Context, every time.Duration, f func()) {
 
 // Version is this program's version.
 const Version = "0.1.0-dev"
+
+// Trial is what would become of a message, had it been posted.
+type Trial = distribute.Trial

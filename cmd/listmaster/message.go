@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -8,12 +9,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealist/sealist/listd"
 	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/smime"
 )
 
 func messageCommand(g *globals) *cobra.Command {
-	return group("message", "look into messages", messageInspect(g))
+	return group("message", "look into messages", messageInspect(g), messageDryRun(g))
 }
 
 // maxMessage bounds what is read from a file or standard input.
@@ -67,6 +69,82 @@ func messageInspect(g *globals) *cobra.Command {
 	f.StringVar(&in.Revocation, "revocation", "known",
 		"off; known: a certificate counts unless a list of --crl or in the message has it; require: one must say that it is good")
 	return c
+}
+
+func messageDryRun(g *globals) *cobra.Command {
+	var from string
+	c := &cobra.Command{
+		Use:   "dry-run LIST FILE",
+		Short: "tell what would become of a message, had it been posted",
+		Long: "Takes the message in FILE, or on standard input for -, through every stage: opening,\n" +
+			"signature, scenario, certificates of the members. Nothing of it is sent or stored.\n" +
+			"Exit status 0 if it would be distributed, else 1.",
+		Args: cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			octets, err := readMessage(c.InOrStdin(), args[1])
+			if err != nil {
+				return err
+			}
+			return withSession(c, g, func(ctx context.Context, s *session) error {
+				t, err := s.parts.Try(ctx, args[0], from, octets)
+				if err != nil {
+					return &admin.Error{Kind: admin.Refused, What: "nothing can be said: " + err.Error(), Hint: "`listmaster list ls` shows the lists; `listmaster message inspect FILE` looks at the message alone", Err: err}
+				}
+				if g.json {
+					err = admin.WriteJSON(c.OutOrStdout(), t)
+				} else {
+					err = printDryRun(c.OutOrStdout(), t)
+				}
+				if err == nil && t.State != "distributing" {
+					return admin.ErrNegative
+				}
+				return err
+			})
+		},
+	}
+	c.Flags().StringVar(&from, "from", "sender@example.org", "reverse-path of the envelope; empty: the null one, of a bounce")
+	return c
+}
+
+// printDryRun tells a person what would become of a message.
+func printDryRun(out io.Writer, t listd.Trial) error {
+	author := "nobody who can be authenticated"
+	if t.Signature != "" {
+		author += " (" + string(t.Signature) + ")"
+	}
+	if t.Authenticated {
+		author = t.Author.String() + ", authenticated"
+	}
+	protection, leaves := "in clear", "in clear"
+	if t.Encrypted {
+		protection = "encrypted"
+	}
+	if t.Sealed {
+		leaves = "encrypted to each member"
+	}
+	verdict := t.State
+	if t.Reason != "" {
+		verdict += ": " + t.Reason
+	}
+	rows := [][2]string{{"arrives", protection}, {"author", author}, {"method", t.Method}, {"rule", t.Rule}, {"becomes", verdict}, {"detail", t.Detail}, {"answer", t.Answer}}
+	if t.Members > 0 {
+		rows = append(rows, [2]string{"copies leave", leaves}, [2]string{"members", fmt.Sprintf("%d, of whom %d would get it now, and %d do not want it", t.Members, t.Reached, t.Left)})
+	}
+	if err := facts(out, rows...); err != nil {
+		return err
+	}
+	for i, u := range t.Unreached {
+		if i == shownLines {
+			fmt.Fprintf(out, "… %d more; --json has them\n", len(t.Unreached)-i)
+			break
+		}
+		state := "withheld"
+		if u.Delayed {
+			state = "delayed"
+		}
+		fmt.Fprintf(out, "  %s %s: %s\n", state, u.Address, admin.Printable(u.Reason))
+	}
+	return nil
 }
 
 // readP12 reads PKCS#12 files, each with the password at the same place; there

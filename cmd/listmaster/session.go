@@ -22,6 +22,7 @@ import (
 type session struct {
 	*admin.Admin
 	config *config.Config
+	parts  *listd.Sealist
 }
 
 // withSession opens everything, acts, and closes everything.
@@ -59,7 +60,7 @@ func withSession(c *cobra.Command, g *globals, act func(ctx context.Context, s *
 	for _, d := range parts.Directories {
 		p.Directories = append(p.Directories, d)
 	}
-	return act(ctx, &session{Admin: admin.New(p), config: settings})
+	return act(ctx, &session{Admin: admin.New(p), config: settings, parts: parts})
 }
 
 // whoami names the person at the terminal: who called sudo, else the user.

@@ -47,6 +47,7 @@ type verdict struct {
 	sender    list.Address
 	signature trust.Reason // why the author is not authenticated
 	answer    answer
+	traces    []store.Trace
 	undone    []string // what the list's settings want and the post does not allow
 	internal  error    // an evaluation error, for the log
 }
@@ -224,7 +225,7 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	if err != nil {
 		return false, fmt.Errorf("reading the list: %w", err)
 	}
-	s, err := d.open(ctx, item, l)
+	outer, err := d.received(ctx, item)
 	var unreadable *unreadableError
 	if errors.As(err, &unreadable) {
 		log.Warn("post rejected", "list", l.Address, "reason", unreadable)
@@ -233,31 +234,13 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	m, err := d.recall(ctx, s)
+	s, v, err := d.judge(ctx, item, l, outer)
 	if err != nil {
 		return false, err
-	}
-	s = m.apply(s)
-	v := d.authorize(ctx, s, m)
-	if err := v.outage(); err != nil {
-		return false, err
-	}
-	v, err = d.expandable(ctx, s, v)
-	if err != nil {
-		return false, err
-	}
-	if m.duplicate && !v.loop() {
-		v.state, v.reason, v.answer = store.ItemDone, reasonDuplicate, silence
-	}
-	if v.accepted() {
-		v.undone = compose.Post{List: s.List, Message: s.Message}.Undone()
 	}
 	decided := store.Decided{
 		Item: item.ID, State: v.state, Reason: v.reason, Detail: v.detail(), Method: string(v.method),
-		MessageID: oneLine(compose.MessageID(s.Message.Outer.Header())), Encrypted: s.Message.Encrypted,
-	}
-	if v.accepted() {
-		decided.Traces = m.kept(s)
+		MessageID: oneLine(compose.MessageID(s.Message.Outer.Header())), Encrypted: s.Message.Encrypted, Traces: v.traces,
 	}
 	if s.Author.Authenticated && v.reason != reasonDuplicate {
 		decided.Author = v.sender
@@ -280,6 +263,34 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 		d.Parts.Wake()
 	}
 	return v.state == store.ItemDistributing, nil
+}
+
+// judge opens a post, asks whether it came before, and decides. Nothing is
+// written. An error means that it cannot be judged now.
+func (d *Distributor) judge(ctx context.Context, item store.Item, l list.List, outer *entity.Entity) (Submission, verdict, error) {
+	s, err := d.open(ctx, item, l, outer)
+	if err != nil {
+		return s, verdict{}, err
+	}
+	m, err := d.recall(ctx, s)
+	if err != nil {
+		return s, verdict{}, err
+	}
+	s = m.apply(s)
+	v := d.authorize(ctx, s, m)
+	if err := v.outage(); err != nil {
+		return s, v, err
+	}
+	if v, err = d.expandable(ctx, s, v); err != nil {
+		return s, v, err
+	}
+	if m.duplicate && !v.loop() {
+		v.state, v.reason, v.answer = store.ItemDone, reasonDuplicate, silence
+	}
+	if v.accepted() {
+		v.traces, v.undone = m.kept(s), compose.Post{List: s.List, Message: s.Message}.Undone()
+	}
+	return s, v, nil
 }
 
 // automatic tells whether a message says that a machine sent it: RFC 3834

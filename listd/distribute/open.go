@@ -35,11 +35,7 @@ func (e *lockedError) Unwrap() error { return e.err }
 // open decrypts a post with its list's keys, in memory, and verifies its
 // signatures. A post that cannot be opened is a Submission too, one that is
 // not Readable; an error means that the post could not be judged now.
-func (d *Distributor) open(ctx context.Context, item store.Item, l list.List) (Submission, error) {
-	outer, err := d.received(ctx, item)
-	if err != nil {
-		return Submission{}, err
-	}
+func (d *Distributor) open(ctx context.Context, item store.Item, l list.List, outer *entity.Entity) (Submission, error) {
 	keys, err := d.keys(ctx, l)
 	if err != nil {
 		return Submission{}, err
