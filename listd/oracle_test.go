@@ -3,7 +3,11 @@ package listd_test
 import (
 	"crypto/rand"
 	"encoding/asn1"
+	"fmt"
+	"net/smtp"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/smime/entity"
@@ -80,4 +84,104 @@ func withCiphertext(t *testing.T, e *entity.Entity, change func([]byte) []byte) 
 		t.Fatal(err)
 	}
 	return smimetest.CMS(der, "enveloped-data", "smime.p7m")
+}
+
+// TestFailuresAreOneAnswer is invariant 3: about an encrypted post whose author is not authenticated the outside learns one
+// thing, whatever failed: the same reply by SMTP, and the same mail, if any. Mail to editors is left aside.
+func TestFailuresAreOneAnswer(t *testing.T) {
+	for _, policy := range []string{"refuse", "hold"} {
+		for _, person := range []string{"alice", "mallory"} {
+			t.Run(policy+" "+person, func(t *testing.T) {
+				w := newWorld(t)
+				w.set(openList, "unsigned_encrypted", policy)
+				w.set(secretList, "unsigned_encrypted", policy)
+				w.start()
+				bob, self, key, other := w.people["bob"], w.people[person], w.keys[openList], w.keys[secretList]
+				from := self.Address
+				stranger := smimetest.NewCA("Elsewhere").Issue(from)
+				expired := w.ca.Issue(from, smimetest.Validity(time.Now().AddDate(-2, 0, 0), time.Now().AddDate(-1, 0, 0)))
+				broken := smimetest.Entity(strings.Replace(string(self.Sign(text).Octets()), marker, "another-text-in-its-place", 1))
+				garbage := withCiphertext(t, smimetest.Encrypt(text, key), func(c []byte) []byte { rand.Read(c); return c })
+				seal := func(e *entity.Entity) *entity.Entity { return smimetest.Encrypt(e, key) }
+				causes := []struct {
+					name string
+					to   string
+					e    *entity.Entity
+				}{
+					{"another list's key", openList, smimetest.Encrypt(self.Sign(text), other)},
+					{"garbage", openList, garbage},
+					{"no MIME within", openList, seal(smimetest.Entity("\x00\x01\x02"))},
+					{"unsigned", openList, seal(text)},
+					{"badly signed", openList, seal(broken)},
+					{"signed by another", openList, seal(bob.Sign(text))},
+					{"signed by a stranger", openList, seal(stranger.Sign(text))},
+					{"signed with an expired certificate", openList, seal(expired.Sign(text))},
+					{"signed long ago", openList, seal(self.Sign(text, smimetest.SignedAt(time.Now().AddDate(0, -1, 0))))},
+					{"encrypted twice", openList, seal(seal(text))},
+					{"signed outside", openList, self.Sign(seal(text))},
+					{"for a list that refuses", secretList, smimetest.Encrypt(text, other)},
+				}
+				var first string
+				for i, c := range causes {
+					before := len(w.sink.To(from))
+					reply := w.submit(from, c.to, mail(from, c.to, c.e))
+					items := w.items()
+					item, _ := w.settled(items[len(items)-1])
+					if item.State == store.ItemDone {
+						t.Errorf("%s was distributed", c.name)
+					}
+					outside := reply + "\n"
+					for _, m := range w.sink.To(from)[before:] {
+						outside += blanked(string(m.Octets), c.to)
+					}
+					if i == 0 {
+						first = outside
+					} else if outside != first {
+						t.Errorf("%s (%s) shows\n%s\nand %s\n%s", c.name, item.Reason, outside, causes[0].name, first)
+					}
+				}
+				if person == "alice" && !strings.Contains(first, "was not distributed") {
+					t.Errorf("a member hears nothing: %s", first)
+				}
+			})
+		}
+	}
+}
+
+// submit sends a message and returns the server's words to it, without the item's name.
+func (w *world) submit(from, to string, octets []byte) string {
+	w.t.Helper()
+	c, err := smtp.Dial(w.addr)
+	w.must(err)
+	defer c.Close()
+	w.must(c.Mail(from))
+	w.must(c.Rcpt(to))
+	id, err := c.Text.Cmd("DATA")
+	w.must(err)
+	c.Text.StartResponse(id)
+	_, _, err = c.Text.ReadResponse(354)
+	c.Text.EndResponse(id)
+	w.must(err)
+	d := c.Text.DotWriter()
+	_, err = d.Write(octets)
+	w.must(err)
+	w.must(d.Close())
+	code, text, err := c.Text.ReadResponse(0)
+	words := strings.Fields(text)
+	return fmt.Sprint(code, " ", strings.Join(words[:len(words)-1], " "), " ", err)
+}
+
+// blanked is a mail without what differs between any two: names and times.
+func blanked(octets, listAddress string) string {
+	local, _, _ := strings.Cut(listAddress, "@")
+	var lines []string
+	octets = strings.NewReplacer("=\r\n", "", local+"@", "LIST@", local+"-owner@", "LIST-owner@").Replace(octets)
+	for line := range strings.Lines(octets) {
+		switch name, _, _ := strings.Cut(line, ":"); name {
+		case "Date", "Message-ID", "In-Reply-To", "Its Message-ID was", "Its date was":
+			line = name + "\n"
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "")
 }
