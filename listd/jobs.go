@@ -17,6 +17,9 @@ func (s *Sealist) Tasks(owner string) *task.Scheduler {
 func (s *Sealist) jobs() []task.Job {
 	return []task.Job{
 		{Name: "purge", Every: time.Hour, Run: s.purge},
+		{Name: "withheld_retry", Every: time.Minute, Run: s.retryWithheld},
+		{Name: "sender_report", Every: time.Minute, Run: s.reportToSenders},
+		{Name: "owners_report", Every: 24 * time.Hour, Run: s.reportToOwners},
 		{Name: "include_sync", Every: time.Minute, Run: s.Includes.SyncDue},
 		{Name: "trace_expire", Every: time.Hour, Run: s.expireTraces},
 		{Name: "harvest_expire", Every: time.Hour, Run: s.expireHarvest},
@@ -57,7 +60,11 @@ func (s *Sealist) refreshCRLs(ctx context.Context) (string, error) {
 
 // purge removes the octets of posts that have been finished for long.
 func (s *Sealist) purge(ctx context.Context) (string, error) {
-	n, err := s.Store.Purge(ctx, s.o.Clock().Add(-keepFinished))
+	withheld, err := s.withheldUntil(ctx)
+	if err != nil {
+		return "", err
+	}
+	n, err := s.Store.Purge(ctx, s.o.Clock().Add(-keepFinished), withheld)
 	if n == 0 {
 		return "", err
 	}

@@ -68,6 +68,8 @@ type Sealist struct {
 	o      Options
 	log    *slog.Logger
 	blocks *blocks
+
+	withheld withheldRun
 }
 
 // Open reads the files that the configuration names, opens the database, and

@@ -14,7 +14,30 @@ import (
 )
 
 func queueCommand(g *globals) *cobra.Command {
-	return group("queue", "look at posts and their copies", queueLs(g), queueShow(g))
+	return group("queue", "look at posts and their copies", queueLs(g), queueShow(g), queueRetry(g))
+}
+
+func queueRetry(g *globals) *cobra.Command {
+	var withheld bool
+	c := &cobra.Command{Use: "retry --withheld [LIST|ID]", Short: "try copies again that were withheld for want of a certificate", Args: cobra.MaximumNArgs(1),
+		Long: "Queues the withheld copies of a post, of a list or of all again. Whoever still has no\n" +
+			"usable certificate has his withheld again. The server does this by itself as soon as\n" +
+			"it learns of a certificate, and every quarter of an hour.",
+		RunE: func(c *cobra.Command, args []string) error {
+			if !withheld {
+				return &admin.Error{Kind: admin.Usage, What: "nothing was chosen", Hint: "give --withheld; copies that are delayed are tried again by themselves"}
+			}
+			return withSession(c, g, func(ctx context.Context, s *session) error {
+				n, err := s.RetryWithheld(ctx, optional(args))
+				if err != nil || g.json {
+					return orJSON(c, err, map[string]int{"copies": n})
+				}
+				_, err = fmt.Fprintf(c.OutOrStdout(), "queued %d copies\n", n)
+				return err
+			})
+		}}
+	c.Flags().BoolVar(&withheld, "withheld", false, "those without a usable certificate")
+	return c
 }
 
 func queueLs(g *globals) *cobra.Command {

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
@@ -116,6 +117,37 @@ func (a *Admin) QueueItem(ctx context.Context, id, state string) (QueueDetails, 
 	}
 	d.Deliveries = some(d.Deliveries)
 	return d, nil
+}
+
+// RetryWithheld queues withheld copies again: of a post by its name, of a list
+// by its address, or all for an empty text. It returns how many.
+func (a *Admin) RetryWithheld(ctx context.Context, what string) (int, error) {
+	var filter store.WithheldFilter
+	object := "all"
+	switch {
+	case strings.Contains(what, "@"):
+		l, err := a.list(ctx, what)
+		if err != nil {
+			return 0, err
+		}
+		filter.List, object = l.ID, l.Address.String()
+	case what != "":
+		item, err := a.Store.Item(ctx, what)
+		if err != nil {
+			return 0, a.storeError(err, "there is no post "+what, "give a list's address or a post's name; `listmaster queue ls --all` shows the posts")
+		}
+		filter.Item, object = item.ID, item.ID
+	}
+	copies, err := a.Store.WithheldCopies(ctx, filter)
+	if err != nil {
+		return 0, Explain(err)
+	}
+	n, err := a.Store.RequeueWithheld(ctx, copies)
+	if err != nil {
+		return 0, Explain(err)
+	}
+	a.audit(ctx, "queue retry", filter.List, object, map[string]string{"withheld": fmt.Sprint(n)})
+	return n, nil
 }
 
 // states counts the copies of a post in each state.

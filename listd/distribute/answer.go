@@ -26,6 +26,8 @@ func (d *Distributor) answerTo(ctx context.Context, s Submission, v verdict) (st
 		template = notice.Refused
 	case inClear:
 		template = notice.InClear
+	case notAll:
+		template = notice.NotAll
 	case notAnonymous:
 		template = notice.NotAnonymous
 	default:

@@ -19,12 +19,13 @@ import (
 
 // Reasons of a Verdict that no scenario gives.
 const (
-	reasonLoop      = "loop"       // the list's own mail came back
-	reasonAutomatic = "automatic"  // written by a machine, or a bounce
-	reasonInClear   = "in_clear"   // the list takes encrypted posts only
-	reasonIdentity  = "identity"   // the list hides authors, and the post names its own where it cannot be taken out
-	reasonDuplicate = "duplicate"  // the same message came before; nobody is told
-	reasonSameKey   = "key_reused" // what came before under the same content-encryption key was changed, or came to another list
+	reasonLoop      = "loop"                // the list's own mail came back
+	reasonAutomatic = "automatic"           // written by a machine, or a bounce
+	reasonInClear   = "in_clear"            // the list takes encrypted posts only
+	reasonIdentity  = "identity"            // the list hides authors, and the post names its own where it cannot be taken out
+	reasonNotAll    = "missing_certificate" // a member has none, and the list sends to all or none
+	reasonDuplicate = "duplicate"           // the same message came before; nobody is told
+	reasonSameKey   = "key_reused"          // what came before under the same content-encryption key was changed, or came to another list
 )
 
 // answer is what the person who posted hears, if anybody may be told at all.
@@ -35,6 +36,7 @@ const (
 	neutral             // the same words for everything that can go wrong with an encrypted post (invariant 3)
 	refusal             // the scenario's refusal, of a post that hides nothing
 	inClear             // the list takes encrypted posts only
+	notAll              // somebody has no certificate, and the list sends to all or none
 	notAnonymous        // the list hides authors, and the post names its own
 )
 
@@ -286,6 +288,9 @@ func (d *Distributor) judge(ctx context.Context, item store.Item, l list.List, o
 	}
 	if m.duplicate && !v.loop() {
 		v.state, v.reason, v.answer = store.ItemDone, reasonDuplicate, silence
+	}
+	if v, err = d.allOrNone(ctx, s, v); err != nil {
+		return s, v, err
 	}
 	if v.accepted() {
 		v.traces, v.undone = m.kept(s), compose.Post{List: s.List, Message: s.Message}.Undone()

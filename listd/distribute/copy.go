@@ -106,7 +106,7 @@ func (d *Distributor) renderSealed(ctx context.Context, p *post, batch []store.D
 			out[i] = queue.Delayed{Reason: r.Err.Error()}
 		case len(r.Certificates) == 0:
 			reason := withheldBecause(r)
-			out[i] = queue.Withheld{Reason: reason, Notices: []store.Notice{d.noCertificate(p.list, batch[i].Address, reason)}}
+			out[i] = queue.Withheld{Reason: reason, Notices: d.noCertificate(ctx, p.list, batch[i].Address, reason)}
 		default:
 			out[i] = p.seal(p.header[d.reader(batch[i].Address)], r)
 		}
@@ -177,11 +177,18 @@ func withheldBecause(r resolver.Result) string {
 }
 
 // noCertificate is what a member hears whose copy is withheld, at most once a
-// day and list.
-func (d *Distributor) noCertificate(l list.List, member list.Address, reason string) store.Notice {
-	return store.Notice{
-		Template: notice.NoCertificate, List: l.ID, To: member,
-		Params: map[string]string{"reason": reason},
-		Key:    fmt.Sprintf("%s/%d/%s", notice.NoCertificate, l.ID, member.Key()), Every: noticeEvery,
+// day and list: nothing where the list's owners are told instead.
+func (d *Distributor) noCertificate(ctx context.Context, l list.List, member list.Address, reason string) []store.Notice {
+	if l.Policy.MissingCertificate == list.MissingReport || d.ours(member) {
+		return nil
 	}
+	waiting, err := d.Store.CountWithheld(ctx, l.ID, member)
+	if err != nil {
+		d.log.Warn("cannot count what waits for a member", "err", err)
+	}
+	return []store.Notice{{
+		Template: notice.NoCertificate, List: l.ID, To: member,
+		Params: map[string]string{"reason": reason, "waiting": fmt.Sprint(waiting + 1), "kept": l.Policy.WithheldFor.String()},
+		Key:    fmt.Sprintf("%s/%d/%s", notice.NoCertificate, l.ID, member.Key()), Every: noticeEvery,
+	}}
 }

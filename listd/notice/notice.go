@@ -34,12 +34,15 @@ const (
 	CertificateAssigned = "certificate_assigned" // to a person: a listmaster added a certificate for him; of no list
 	NewPost             = "new_post"             // to a member who gets no posts but a word that there is one
 	NotAnonymous        = "not_anonymous"        // to a sender: the list hides authors, and the post names its own
+	SenderReport        = "sender_report"        // to an author: whom his post reached
+	NotAll              = "not_all"              // to an author: somebody has no certificate, and the list sends to all or none
+	OwnersReport        = "owners_report"        // to an owner: what needs him
 	ListmasterReport    = "listmaster_report"    // to the listmasters: what needs them; of no list
 )
 
 // answers are the notices that answer a message; RFC 3834 section 5 wants them
 // told apart from those that come by themselves.
-var answers = map[string]bool{NotAccepted: true, Refused: true, InClear: true, NotAnonymous: true}
+var answers = map[string]bool{NotAccepted: true, Refused: true, InClear: true, NotAnonymous: true, NotAll: true}
 
 //go:embed templates/*.txt
 var files embed.FS

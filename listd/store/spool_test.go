@@ -411,10 +411,10 @@ func TestPurge(t *testing.T) {
 	w.must(w.Decide(w.ctx, store.Decided{Item: done, State: store.ItemDone}))
 	w.must(w.Decide(w.ctx, store.Decided{Item: rejected, State: store.ItemRejected}))
 	w.must(w.Decide(w.ctx, store.Decided{Item: both[0], State: store.ItemRejected}))
-	if n, err := w.Purge(w.ctx, w.clock.now()); n != 0 || err != nil {
+	if n, err := w.Purge(w.ctx, w.clock.now(), w.clock.now()); n != 0 || err != nil {
 		t.Fatalf("too early: %d, %v", n, err)
 	}
-	if n, err := w.Purge(w.ctx, w.clock.add(time.Hour)); n != 3 || err != nil {
+	if n, err := w.Purge(w.ctx, w.clock.add(time.Hour), w.clock.now()); n != 3 || err != nil {
 		t.Fatalf("purged %d, %v", n, err)
 	}
 	for id, there := range map[string]bool{done: false, rejected: false, waiting: true, both[0]: false, both[1]: true} {
