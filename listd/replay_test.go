@@ -319,3 +319,74 @@ func dump(t *testing.T, path string) string {
 	}
 	return out.String()
 }
+
+// TestAnotherAddressOfTheCertificate: a member who writes from another address of his own certificate is a subscriber, if he
+// signs; not an owner or editor, and not by saying so.
+func TestAnotherAddressOfTheCertificate(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	both := w.ca.Issue("alice@example.org", smimetest.Addresses("alice@example.org", "a.liddell@example.org"))
+	const other = "a.liddell@example.org"
+	w.expect("signed", other, plainList, mail(other, plainList, both.Sign(text)), store.ItemDone, "", 3)
+	w.expect("unsigned", other, plainList, mail(other, plainList, smimetest.Text("x\r\n")), store.ItemRejected, "scenario_send_subscriber_smime", 0)
+	w.expect("signed with one that does not name it", other, plainList, mail(other, plainList, w.people["alice"].Sign(text)), store.ItemRejected, "scenario_send_subscriber_smime", 0)
+	w.rules(openList, "is_owner([listname],[sender]) smime -> do_it\n")
+	l, err := w.sealist.Store.List(t.Context(), list.MustParseAddress(openList))
+	w.must(err)
+	_, err = w.sealist.Store.AddMembers(t.Context(), l.ID, []list.Member{{Address: list.MustParseAddress("alice@example.org"), Role: list.RoleOwner}})
+	w.must(err)
+	w.expect("an owner under another address", other, openList, mail(other, openList, both.Sign(text)), store.ItemRejected, "scenario_no_rule", 0)
+}
+
+// TestSMTPRequiresDMARC: a From field counts only if our own mail server says that it passed.
+func TestSMTPRequiresDMARC(t *testing.T) {
+	w := newWorld(t)
+	w.config.SMTP.AuthservIDs = []string{"mx.example.org"}
+	w.set(wallList, "smtp_requires", "dmarc")
+	w.rules(wallList, "is_subscriber([listname],[sender]) smtp,smime -> do_it\n")
+	w.start()
+	const from = "alice@example.org"
+	post := mail(from, wallList, smimetest.Text("x\r\n"))
+	with := func(field string) []byte { return append([]byte(field+"\r\n"), post...) }
+	w.expect("nobody says so", from, wallList, post, store.ItemRejected, "scenario_no_rule", 0)
+	w.expect("passed", from, wallList, with("Authentication-Results: mx.example.org; dmarc=pass header.from=example.org"), store.ItemDone, "", 3)
+	w.expect("another says so", from, wallList, with("Authentication-Results: mx.example.net; dmarc=pass header.from=example.org"), store.ItemRejected, "scenario_no_rule", 0)
+	w.expect("failed", from, wallList, with("Authentication-Results: mx.example.org; dmarc=fail"), store.ItemRejected, "scenario_no_rule", 0)
+	w.expect("signed", from, wallList, mail(from, wallList, w.people["alice"].Sign(text)), store.ItemDone, "", 3)
+}
+
+// TestOddHeaders: what stands in a post's header harms neither the server nor its readers.
+func TestOddHeaders(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	const from = "alice@example.org"
+	body := "\r\nx\r\n"
+	hundred := strings.TrimSuffix(strings.Repeat("<u@example.org>,\r\n ", 100), ",\r\n ")
+	for name, header := range map[string]string{
+		"no From":             "Subject: x\r\n",
+		"two From":            "From: alice@example.org\r\nFrom: bob@example.org\r\n",
+		"an empty From":       "From:\r\n",
+		"a group as From":     "From: undisclosed:;\r\n",
+		"a hundred in To":     "From: alice@example.org\r\nTo: " + hundred + "\r\n",
+		"8-bit Subject":       "From: alice@example.org\r\nSubject: Gr\xfc\xdfe\r\n",
+		"UTF-8 Subject":       "From: alice@example.org\r\nSubject: Grüße\r\n",
+		"a name in UTF-8":     "From: Jürgen <alice@example.org>\r\n",
+		"an address in UTF-8": "From: jürgen@example.org\r\n",
+		"a long Subject":      "From: alice@example.org\r\nSubject: " + strings.Repeat("x ", 400) + "\r\n",
+		"no Date, no name":    "From: alice@example.org\r\n",
+	} {
+		for _, policy := range []string{"keep", "always"} {
+			w.set(wallList, "from_policy", policy, "subject_tag", "[wall]", "reply_to", "all")
+			before := len(w.copies("bob"))
+			item, deliveries := w.settled(w.send(from, wallList, []byte(header+body)))
+			if item.State != store.ItemDone || len(deliveries) < 3 {
+				t.Errorf("%s, %s: %s (%s; %s)", name, policy, item.State, item.Reason, item.Detail)
+				continue
+			}
+			h := parse(t, w.copies("bob")[before].Octets).Header()
+			if len(h.All("Subject")) > 1 || len(h.All("Message-ID")) != 1 || len(h.All("Date")) != 1 {
+				t.Errorf("%s, %s:\n%s", name, policy, h.Octets())
+			}
+		}
+	}
+}

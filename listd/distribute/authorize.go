@@ -97,7 +97,7 @@ func (d *Distributor) authorize(ctx context.Context, s Submission, m memory) ver
 		return v
 	}
 	decision := sc.Evaluate(ctx, scenario.Request{
-		List: s.List, Sender: v.sender, Method: v.method, Message: message{s}, Host: s.Item.Client, Now: d.Clock(),
+		List: s.List, Sender: v.sender, Method: v.method, Known: s.known(), Message: message{s}, Host: s.Item.Client, Now: d.Clock(),
 	}, d.Facts)
 	v.rule, v.internal = decision.Rule, decision.Err
 	if v.outage() != nil {
@@ -123,6 +123,20 @@ func (d *Distributor) authorize(ctx context.Context, s Submission, m memory) ver
 		v.answer = neutral // whatever came of it (invariant 3)
 	}
 	return v
+}
+
+// known are the other addresses in the certificate of an authenticated author.
+func (s Submission) known() []list.Address {
+	if !s.Author.Authenticated {
+		return nil
+	}
+	var known []list.Address
+	for _, text := range trust.Addresses(s.Author.Signer.Certificate) {
+		if a, err := list.ParseAddress(text); err == nil && !strings.EqualFold(text, s.Author.Author) {
+			known = append(known, a)
+		}
+	}
+	return known
 }
 
 // take makes a verdict of what the scenario says.

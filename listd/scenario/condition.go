@@ -170,9 +170,22 @@ func people(values []string) []list.Address {
 	return all
 }
 
+// isSubscriber is true of the sender where another address of his is subscribed.
 func isSubscriber(ctx context.Context, e evaluation, l, a list.Address) (bool, error) {
-	return e.facts.HasRole(ctx, l, a, list.RoleMember)
+	ok, err := e.facts.HasRole(ctx, l, a, list.RoleMember)
+	if ok || err != nil || !a.Same(e.Sender) {
+		return ok, err
+	}
+	for _, known := range e.Known[:min(len(e.Known), maxKnown)] {
+		if ok, err := e.facts.HasRole(ctx, l, known, list.RoleMember); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
 }
+
+// maxKnown is how many other addresses of a sender are looked up.
+const maxKnown = 20
 
 // isOwner is true of listmasters, too.
 func isOwner(ctx context.Context, e evaluation, l, a list.Address) (bool, error) {

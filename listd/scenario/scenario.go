@@ -87,6 +87,10 @@ type Request struct {
 	Email  list.Address // whom it is about, for subscribe, add and the like; zero: the sender
 	Method Method
 
+	// Known are other addresses that the sender has shown to be his, by the certificate he signed with: a member under
+	// one of them is a subscriber under Sender, too.
+	Known []list.Address
+
 	Message Message    // the post or command; nil: there is none
 	Host    string     // name and address of the client, as far as it is known: for [remote_host]
 	Addr    netip.Addr // of the person's own client; zero for mail, where the client is a mail server
