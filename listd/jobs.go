@@ -21,7 +21,7 @@ func (s *Sealist) jobs() []task.Job {
 		{Name: "sender_report", Every: time.Minute, Run: s.reportToSenders},
 		{Name: "owners_report", Every: 24 * time.Hour, Run: s.reportToOwners},
 		{Name: "include_sync", Every: time.Minute, Run: s.Includes.SyncDue},
-		{Name: "trace_expire", Every: time.Hour, Run: s.expireTraces},
+		{Name: "ledger_expire", Every: time.Hour, Run: s.expireLedgers},
 		{Name: "harvest_expire", Every: time.Hour, Run: s.expireHarvest},
 		{Name: "listmaster_report", Every: 24 * time.Hour, Run: s.report},
 		{Name: "crl_refresh", Every: time.Minute, Run: s.refreshCRLs},
@@ -41,13 +41,18 @@ func (s *Sealist) expireHarvest(ctx context.Context) (string, error) {
 	return fmt.Sprintf("forgot %d harvested certificates", n), err
 }
 
-// expireTraces forgets signatures that would not count any more.
-func (s *Sealist) expireTraces(ctx context.Context) (string, error) {
-	n, err := s.Store.ExpireTraces(ctx)
-	if n == 0 {
+// expireLedgers forgets signatures that would not count any more, and tokens
+// that are over.
+func (s *Sealist) expireLedgers(ctx context.Context) (string, error) {
+	signatures, err := s.Store.ExpireTraces(ctx)
+	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("forgot %d signatures of posts", n), err
+	tokens, err := s.Store.ExpireTokens(ctx)
+	if err != nil || signatures+tokens == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("forgot %d signatures of posts and %d tokens", signatures, tokens), nil
 }
 
 // refreshCRLs fetches what goes out of date, and forgets what nobody has asked about for a month.
