@@ -51,6 +51,7 @@ var rooms = map[string][]string{
 		"smime/cms", "smime/entity", "smime/trust", "listd/compose", "listd/notice", "listd/queue", "listd/relay", "listd/bounce",
 		"listd/command", "listd/crashpoint"},
 	"listd/task":   {"listd/store"},
+	"listd/token":  {"listd/list", "listd/store"},
 	"listd/metric": {},
 	"listd/web":    {"listd/list", "listd/admin", "listd/metric"},
 	"listd":        {"config", "smime/...", "directory/...", "resolver", "listd/..."}, // less the rooms of testing
