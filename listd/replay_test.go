@@ -390,3 +390,25 @@ func TestOddHeaders(t *testing.T) {
 		}
 	}
 }
+
+// TestAddressedToTheParent: a copy that the author addressed, under protection, to a list that this one is a member of is
+// addressed to this one.
+func TestAddressedToTheParent(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	alice := w.people["alice"]
+	post := func() []byte {
+		return mail(alice.Address, wallList, alice.Sign(smimetest.Entity("From: "+alice.Address+"\r\nTo: "+plainList+"\r\nContent-Type: text/plain; hp=\"clear\"\r\n\r\nx\r\n")))
+	}
+	item := w.expect("of no list", alice.Address, wallList, post(), store.ItemDone, "", 3)
+	if !strings.Contains(item.Detail, "not_addressed") {
+		t.Errorf("%s", item.Detail)
+	}
+	l, err := w.sealist.Store.List(t.Context(), list.MustParseAddress(plainList))
+	w.must(err)
+	_, err = w.sealist.Store.AddMembers(t.Context(), l.ID, []list.Member{{Address: list.MustParseAddress(wallList)}})
+	w.must(err)
+	if item := w.expect("of a member", alice.Address, wallList, post(), store.ItemDone, "", 3); item.Method != "smime" {
+		t.Errorf("%s: %s", item.Method, item.Detail)
+	}
+}

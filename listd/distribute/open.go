@@ -48,9 +48,17 @@ func (d *Distributor) open(ctx context.Context, item store.Item, l list.List, ou
 		return Submission{}, &lockedError{err}
 	}
 	crashpoint.At(crashpoint.DistributeDecrypted)
+	parents, err := d.Store.ParentLists(ctx, l.Address)
+	if err != nil {
+		return Submission{}, err
+	}
+	rcpt := []string{l.Address.String()}
+	for _, p := range parents {
+		rcpt = append(rcpt, p.String())
+	}
 	pins := pins{ctx: ctx, store: d.Store, resolver: d.Resolver}
 	author := smime.Authenticate(m, d.Judge, smime.Claim{
-		Received: item.Received, MaxSigningAge: d.MaxSigningAge, Rcpt: []string{l.Address.String()}, Bound: pins.bound,
+		Received: item.Received, MaxSigningAge: d.MaxSigningAge, Rcpt: rcpt, Bound: pins.bound,
 	})
 	return Submission{Item: item, List: l, Message: m, Author: author}, pins.err
 }

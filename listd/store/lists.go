@@ -109,6 +109,21 @@ func (s *Store) EnsureRobot(ctx context.Context, a list.Address) (list.List, err
 	return s.List(ctx, a)
 }
 
+// ParentLists returns the addresses of the lists that somebody, a list as a
+// rule, is a member of.
+func (s *Store) ParentLists(ctx context.Context, member list.Address) ([]list.Address, error) {
+	rows, err := s.read().query(ctx, `SELECT list.address FROM member JOIN list ON list.id = member.list
+		WHERE member.address_key = ? AND member.role = ? ORDER BY list.address_key`, member.Key(), list.RoleMember)
+	all, err := collect(rows, err, func(row scanner) (a list.Address, err error) {
+		var text string
+		if err := row.Scan(&text); err != nil {
+			return a, err
+		}
+		return a, a.UnmarshalText([]byte(text))
+	})
+	return all, s.wrap("lists that "+member.String()+" is a member of", err)
+}
+
 // Robots returns the robot of every domain that has one.
 func (s *Store) Robots(ctx context.Context) ([]list.List, error) {
 	rows, err := s.read().query(ctx, `SELECT `+listColumns+` FROM list WHERE robot = 1 ORDER BY address_key`)
