@@ -127,7 +127,7 @@ func (d *Distributor) authorize(ctx context.Context, s Submission, m memory) ver
 
 // known are the other addresses in the certificate of an authenticated author.
 func (s Submission) known() []list.Address {
-	if !s.Author.Authenticated {
+	if s.Author.Signer == nil {
 		return nil
 	}
 	var known []list.Address
