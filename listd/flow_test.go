@@ -427,7 +427,7 @@ func rawSend(addr, from, to, octets string) error {
 	return nil
 }
 
-func parse(t *testing.T, octets []byte) *entity.Entity {
+func parse(t testing.TB, octets []byte) *entity.Entity {
 	t.Helper()
 	e, err := entity.Parse(octets, entity.DefaultLimits())
 	if err != nil {

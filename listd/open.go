@@ -28,6 +28,7 @@ import (
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/listd/token"
 	"github.com/sealist/sealist/resolver"
 	"github.com/sealist/sealist/smime"
 	"github.com/sealist/sealist/smime/cms"
@@ -64,6 +65,8 @@ type Sealist struct {
 	Files       *files.Files
 	Resolver    *resolver.Resolver
 	Scenarios   *scenario.Library // in the data folder, and built in
+
+	Tokens *token.Tokens
 
 	o      Options
 	log    *slog.Logger
@@ -158,6 +161,7 @@ func (s *Sealist) openSources(context.Context) error {
 		}
 		s.Directories = append(s.Directories, d)
 	}
+	s.Tokens = token.New(s.Store, s.Keyring, s.o.Clock)
 	s.Includes = datasource.New(datasource.Parts{Store: s.Store, Directories: s.Directories, Clock: s.o.Clock, Log: s.log})
 	s.Harvest = harvest.New(sourceHarvest, s.Store)
 	dir, err := s.pemFolder()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/directory/harvest"
+	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/listd/distribute"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
@@ -85,8 +86,27 @@ func (s *Sealist) distribution() distribute.Parts {
 		Store: s.Store, Keyring: s.Keyring, Judge: s.Judge, Resolver: s.Resolver, Harvest: s.harvester(), Scenarios: s.Scenarios, Facts: s.Facts(),
 		Domains: s.Config.Domains, MaxSigningAge: time.Duration(s.Config.Trust.MaxSigningAge),
 		CrossPostWindow: time.Duration(s.Config.Trust.CrossPostWindow), AuthservIDs: s.Config.SMTP.AuthservIDs, DNS: s.o.DNS, Open: s.reading(),
+		Tokens: s.Tokens, Admin: admin.New(s.useCases()), RobotName: s.Config.Robot, Listmasters: s.listmasters(),
 		Clock: s.o.Clock, Log: s.log,
 	}
+}
+
+// useCases is what people's commands need.
+func (s *Sealist) useCases() admin.Parts {
+	return admin.Parts{
+		Store: s.Store, Keyring: s.Keyring, Resolver: s.Resolver, Trust: s.Judge, Scenarios: s.Scenarios, Facts: s.Facts(), Tokens: s.Tokens,
+		Domains: s.Config.Domains, Robot: s.Config.Robot, Listmasters: s.listmasters(), Clock: s.o.Clock, Log: s.log,
+	}
+}
+
+// listmasters are the addresses of those who run the server.
+func (s *Sealist) listmasters() (all []list.Address) {
+	for _, text := range s.Config.Listmasters {
+		if a, err := list.ParseAddress(text); err == nil {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 // Try goes with a message to a list through every stage of a post's life, and

@@ -65,7 +65,7 @@ func TestScenarioSeesThePost(t *testing.T) {
 		{"a reason", "true() smtp -> reject(reason='because')", subject(text, "x"), store.ItemRejected, "scenario_because", true},
 		{"in silence", "true() smtp -> reject(reason='because'),quiet", subject(text, "x"), store.ItemRejected, "scenario_because", false},
 		{"an editor's key", "true() smtp -> editorkey", subject(text, "x"), store.ItemHeld, "editorkey", false},
-		{"a challenge", "true() smtp -> request_auth", subject(text, "x"), store.ItemHeld, "request_auth", false},
+		{"a challenge", "true() smtp -> request_auth", subject(text, "x"), store.ItemHeld, "request_auth", true},
 		{"an owner", "true() smime -> owner", subject(smimetest.Encrypt(signed(), key), "x"), store.ItemHeld, "owner", false},
 		// Invariant 11: whatever the scenario says.
 		{"encrypted and unsigned", "true() smtp -> editorkey", subject(smimetest.Encrypt(text, key), "x"), store.ItemHeld, "unsigned_encrypted", true},

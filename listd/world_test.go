@@ -233,3 +233,16 @@ func (w *world) copies(name string) []peer.Mail {
 func mail(from, to string, e *entity.Entity) []byte {
 	return smimetest.Mail(from, to, "a subject", e)
 }
+
+// robotKey gives the robot of the lists' domain a key pair.
+func (w *world) robotKey() {
+	w.t.Helper()
+	const address = "sealist@lists.example.org"
+	r, err := w.sealist.Store.EnsureRobot(w.t.Context(), list.MustParseAddress(address))
+	w.must(err)
+	w.keys[address] = w.ca.Issue(address)
+	b, err := keyring.ParsePKCS12(w.keys[address].PKCS12("x"), "x")
+	w.must(err)
+	_, err = w.sealist.Keyring.Install(w.t.Context(), r.ID, b)
+	w.must(err)
+}

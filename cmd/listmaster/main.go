@@ -46,7 +46,7 @@ type globals struct {
 func newRoot() *cobra.Command {
 	g := &globals{}
 	root := group("listmaster", "make lists, change members, ask why",
-		listCommand(g), memberCommand(g), includeCommand(g), keyCommand(g), certCommand(g), cacheCommand(g), directoryCommand(g), crlCommand(g),
+		listCommand(g), memberCommand(g), includeCommand(g), moderationCommand(g), quarantineCommand(g), keyCommand(g), certCommand(g), cacheCommand(g), directoryCommand(g), crlCommand(g),
 		queueCommand(g), messageCommand(g), scenarioCommand(g), taskCommand(g), auditCommand(g),
 		group("config", "explain the configuration", &cobra.Command{
 			Use: "reference", Short: "explain every key", Args: cobra.NoArgs,

@@ -21,6 +21,7 @@ import (
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/listd/token"
 	"github.com/sealist/sealist/resolver"
 )
 
@@ -39,6 +40,9 @@ type Parts struct {
 	Scheduler   Scheduler         // of tasks
 	Scenarios   *scenario.Library // the built-in ones if nil
 	Facts       scenario.Facts    // what scenarios ask
+
+	Tokens      *token.Tokens // that people are sent
+	Listmasters []list.Address
 
 	// ReadMessage makes what a scenario may ask of a message.
 	ReadMessage func(octets []byte) (scenario.Message, error)

@@ -52,7 +52,7 @@ func TestSealedHeaderIsAnAllowList(t *testing.T) {
 	for _, f := range h {
 		names = append(names, f.Name)
 	}
-	want := "List-Id List-Post List-Owner Sender Precedence X-Loop From To Date Message-ID Subject"
+	want := "List-Id List-Post List-Help List-Subscribe List-Unsubscribe List-Owner Sender Precedence X-Loop From To Date Message-ID Subject"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("fields %q, want %q", got, want)
 	}
@@ -113,7 +113,7 @@ func TestClearKeepsTheBody(t *testing.T) {
 		t.Error("the body of a clear copy differs from the post's")
 	}
 	for name, want := range map[string]string{
-		"List-Id": "<team.lists.example.org>", "List-Unsubscribe": "", "Return-Path": "",
+		"List-Id": "<team.lists.example.org>", "List-Unsubscribe": "<mailto:team-unsubscribe@lists.example.org>", "Return-Path": "",
 		"Sender": "<team-owner@lists.example.org>", "From": "Alice <alice@example.org>", "X-Secret": "42",
 		"Content-Type": "multipart/signed; boundary=b", "Message-ID": "<1@example.org>",
 	} {

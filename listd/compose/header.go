@@ -94,6 +94,12 @@ func (p Post) breaksDKIM() bool {
 func addOwn(b *entity.Builder, l list.List) {
 	b.Add("List-Id", "<"+ListID(l)+">")
 	b.Add("List-Post", "<mailto:"+l.Address.String()+">")
+	function := func(suffix, more string) string {
+		return "<mailto:" + l.Name() + suffix + "@" + l.Address.Domain() + more + ">"
+	}
+	b.Add("List-Help", function(list.RequestSuffix, "?subject=help"))
+	b.Add("List-Subscribe", function(list.SubscribeSuffix, ""))
+	b.Add("List-Unsubscribe", function(list.UnsubscribeSuffix, ""))
 	b.Add("List-Owner", "<mailto:"+l.Owner().String()+">")
 	b.AddAddresses("Sender", mail.Address{Address: l.Owner().String()})
 	b.Add("Precedence", "list")

@@ -15,8 +15,8 @@ import (
 
 // answerTo makes the notice that a refused post is answered with, if somebody
 // may be answered at all (invariant 13): never a null reverse-path, automatic
-// or list mail, or an address of our own; and, in this version, only an address
-// that holds a role on the list.
+// or list mail, or an address of our own; and only an address that is known here
+// by a role on some list.
 func (d *Distributor) answerTo(ctx context.Context, s Submission, v verdict) (store.Notice, bool) {
 	var template string
 	switch v.answer {
@@ -37,8 +37,8 @@ func (d *Distributor) answerTo(ctx context.Context, s Submission, v verdict) (st
 	if !ok {
 		return store.Notice{}, false
 	}
-	held, err := d.Store.MemberOf(ctx, s.List.ID, []list.Address{to})
-	if err != nil || len(held[to.Key()]) == 0 {
+	held, err := d.Store.Memberships(ctx, to)
+	if err != nil || len(held) == 0 {
 		return store.Notice{}, false
 	}
 	h := s.Message.Outer.Header()

@@ -50,6 +50,7 @@ type verdict struct {
 	signature trust.Reason // why the author is not authenticated
 	answer    answer
 	traces    []store.Trace
+	note      string   // for the record
 	undone    []string // what the list's settings want and the post does not allow
 	internal  error    // an evaluation error, for the log
 }
@@ -66,6 +67,9 @@ func (v verdict) detail() string {
 	if v.signature != "" {
 		parts = append(parts, "signature: "+string(v.signature))
 	}
+	if v.note != "" {
+		parts = append(parts, v.note)
+	}
 	for _, u := range v.undone {
 		parts = append(parts, "not done: "+u)
 	}
@@ -78,9 +82,12 @@ func (v verdict) detail() string {
 // authorize decides what becomes of a post.
 func (d *Distributor) authorize(ctx context.Context, s Submission, m memory) verdict {
 	v := verdict{state: store.ItemRejected, method: scenario.SMTP, sender: d.sender(s)}
-	if s.Author.Authenticated {
+	switch {
+	case s.Author.Authenticated:
 		v.method = scenario.SMIME
-	} else {
+	case !s.Item.Confirmed.IsZero() && s.Item.Confirmed.Same(v.sender):
+		v.method, v.signature = scenario.MD5, s.Author.Reason
+	default:
 		v.signature = s.Author.Reason
 	}
 	switch {
@@ -234,6 +241,10 @@ func (s Submission) refusedBecause() string {
 // all that follows from it. It tells whether the post is now distributing.
 func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error) {
 	log := d.log.With("spool_id", item.ID, "stage", "authorize")
+	switch item.Kind {
+	case store.KindCommand, store.KindSubscribe, store.KindUnsubscribe:
+		return false, d.commands(ctx, item)
+	}
 	if item.Kind != store.KindPost {
 		return false, d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemDone, Reason: string(item.Kind) + "_mail"})
 	}
@@ -264,8 +275,15 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 			return false, fmt.Errorf("harvesting: %w", err)
 		}
 	}
-	if n, ok := d.answerTo(ctx, s, v); ok {
+	if n, ok := d.answerTo(ctx, s, v); ok && s.Item.Approved.IsZero() && s.Item.Confirmed.IsZero() {
 		decided.Notices = append(decided.Notices, n)
+	}
+	if v.state == store.ItemHeld {
+		asks, err := d.asks(ctx, s, v)
+		if err != nil {
+			return false, fmt.Errorf("asking those who decide: %w", err)
+		}
+		decided.Notices = append(decided.Notices, asks...)
 	}
 	if err := d.Store.Decide(ctx, decided); err != nil {
 		return false, fmt.Errorf("writing the decision: %w", err)
@@ -302,6 +320,9 @@ func (d *Distributor) judge(ctx context.Context, item store.Item, l list.List, o
 	}
 	if m.duplicate && !v.loop() {
 		v.state, v.reason, v.answer = store.ItemDone, reasonDuplicate, silence
+	}
+	if v, err = d.approved(ctx, s, v); err != nil {
+		return s, v, err
 	}
 	if v, err = d.allOrNone(ctx, s, v); err != nil {
 		return s, v, err

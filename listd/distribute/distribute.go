@@ -13,10 +13,13 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/directory/harvest"
+	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/listd/keyring"
+	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/listd/token"
 	"github.com/sealist/sealist/resolver"
 	"github.com/sealist/sealist/smime"
 )
@@ -34,11 +37,15 @@ type Parts struct {
 	Domains         []string          // ours: nothing is ever answered to an address in them
 	MaxSigningAge   time.Duration     // of signatures; 0 judges no age
 	CrossPostWindow time.Duration     // within which a signed post may come at another list, too
-	DNS             TXT               // what domains say of their mail
-	AuthservIDs     []string          // whose Authentication-Results are our own mail server's word
-	Open            smime.Options     // algorithm policy and limits; keys are set per post
-	Owner           string            // names this process in leases
-	Wake            func()            // called when there are new deliveries
+	Tokens          *token.Tokens
+	Admin           *admin.Admin // who carries out commands
+	Listmasters     []list.Address
+	RobotName       string        // local part of the address for commands
+	DNS             TXT           // what domains say of their mail
+	AuthservIDs     []string      // whose Authentication-Results are our own mail server's word
+	Open            smime.Options // algorithm policy and limits; keys are set per post
+	Owner           string        // names this process in leases
+	Wake            func()        // called when there are new deliveries
 	Clock           func() time.Time
 	Log             *slog.Logger
 }

@@ -52,7 +52,7 @@ func (d *Distributor) open(ctx context.Context, item store.Item, l list.List, ou
 	if err != nil {
 		return Submission{}, err
 	}
-	rcpt := []string{l.Address.String()}
+	rcpt := []string{l.Address.String(), item.ForwardPath.String()}
 	for _, p := range parents {
 		rcpt = append(rcpt, p.String())
 	}

@@ -38,6 +38,15 @@ func (d *Distributor) renderNotice(ctx context.Context, del store.Delivery) queu
 	if err != nil {
 		return queue.Delayed{Reason: "rendering: " + err.Error()}
 	}
+	if del.Notice.Attach {
+		post, err := d.attachment(ctx, l, del.Item)
+		if err != nil {
+			return queue.Delayed{Reason: "opening the post: " + err.Error()}
+		}
+		if m, err = withAttachment(m, fmt.Sprint("n", del.ID), post); err != nil {
+			return queue.Delayed{Reason: "rendering: " + err.Error()}
+		}
+	}
 	if del.Notice.Sealed {
 		return d.sealNotice(ctx, l, del.Address, m)
 	}

@@ -192,6 +192,7 @@ type Member struct {
 	Name      string    `json:"name,omitempty"`
 	Reception Reception `json:"reception,omitempty"`
 	Suspended bool      `json:"suspended,omitempty"` // receives no posts for now
+	Conceal   bool      `json:"conceal,omitempty"`   // other members do not see him
 	Included  bool      `json:"included,omitempty"`  // put here by an include alone, and not by hand
 	Added     time.Time `json:"added"`               // UTC
 }

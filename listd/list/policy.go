@@ -45,10 +45,10 @@ type Scenarios struct {
 	Subscribe, Unsubscribe, Add, Del, Invite, Remind, Review, Info, Visibility string
 }
 
-// DefaultScenarios are those of a list that names none: nobody comes or goes by
-// an unproven address, owners manage, members may invite.
+// DefaultScenarios are those of a list that names none: nobody comes or goes, or
+// is put on or off by an owner, by an unproven address; members may invite.
 func DefaultScenarios() Scenarios {
-	return Scenarios{Subscribe: "auth", Unsubscribe: "auth", Add: "owner", Del: "owner", Invite: "private", Remind: "owner", Review: "owner",
+	return Scenarios{Subscribe: "auth", Unsubscribe: "auth", Add: "auth", Del: "auth", Invite: "private", Remind: "owner", Review: "owner",
 		Info: "open", Visibility: "conceal"}
 }
 

@@ -34,6 +34,16 @@ const (
 	CertificateAssigned = "certificate_assigned" // to a person: a listmaster added a certificate for him; of no list
 	NewPost             = "new_post"             // to a member who gets no posts but a word that there is one
 	NotAnonymous        = "not_anonymous"        // to a sender: the list hides authors, and the post names its own
+	Challenge           = "challenge"            // to a sender: answer, if the post is yours
+	Moderate            = "moderate"             // to an editor: a post waits for your decision, and is attached
+	ModerationSummary   = "moderation_summary"   // to an editor: how many wait
+	Welcome             = "welcome"              // to a new member
+	Farewell            = "farewell"             // to who was one
+	Invitation          = "invitation"           // to somebody: how to subscribe
+	Reminder            = "reminder"             // to a member: that he is one
+	MemberRequest       = "member_request"       // to an owner: somebody wants to come or to go
+	CommandReport       = "command_report"       // to a sender: what became of his commands
+	Rejected            = "rejected"             // to an author: an editor decided against his post
 	SenderReport        = "sender_report"        // to an author: whom his post reached
 	NotAll              = "not_all"              // to an author: somebody has no certificate, and the list sends to all or none
 	OwnersReport        = "owners_report"        // to an owner: what needs him
@@ -42,7 +52,7 @@ const (
 
 // answers are the notices that answer a message; RFC 3834 section 5 wants them
 // told apart from those that come by themselves.
-var answers = map[string]bool{NotAccepted: true, Refused: true, InClear: true, NotAnonymous: true, NotAll: true}
+var answers = map[string]bool{NotAccepted: true, Refused: true, InClear: true, NotAnonymous: true, NotAll: true, Challenge: true, Rejected: true, CommandReport: true}
 
 //go:embed templates/*.txt
 var files embed.FS
@@ -51,7 +61,7 @@ var files embed.FS
 const maxParam = 1000
 
 // maxLines bounds what one notice lists.
-const maxLines = 50
+const maxLines = 1200
 
 // Notices renders notices. It is safe for concurrent use.
 type Notices struct {

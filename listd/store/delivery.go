@@ -76,6 +76,7 @@ type Notice struct {
 	To       list.Address      `json:"-"`
 	Params   map[string]string `json:"params,omitempty"` // what the template says; never content of a message (invariant 1)
 	Lines    []string          `json:"lines,omitempty"`  // what it lists, likewise
+	Attach   bool              `json:"attach,omitempty"` // the post that it is about goes with it; then Sealed unless the post arrived in clear
 	Sealed   bool              `json:"sealed,omitempty"` // it leaves encrypted to its addressee, or not at all (invariant 12)
 	Key      string            `json:"-"`                // throttle; "": always queued
 	Every    time.Duration     `json:"-"`                // no more than Limit notices with the same Key are queued within this time

@@ -109,6 +109,15 @@ func (s *Store) EnsureRobot(ctx context.Context, a list.Address) (list.List, err
 	return s.List(ctx, a)
 }
 
+// Memberships returns the lists that somebody has a role on, with what he is
+// there, in the order of the lists' addresses.
+func (s *Store) Memberships(ctx context.Context, address list.Address) ([]list.Member, error) {
+	rows, err := s.read().query(ctx, `SELECT list, member.address, role, name, reception, suspended, added, by_hand, conceal
+		FROM member JOIN list ON list.id = member.list WHERE member.address_key = ? ORDER BY list.address_key, role`, address.Key())
+	all, err := collect(rows, err, scanMember)
+	return all, s.wrap("memberships of "+address.String(), err)
+}
+
 // ParentLists returns the addresses of the lists that somebody, a list as a
 // rule, is a member of.
 func (s *Store) ParentLists(ctx context.Context, member list.Address) ([]list.Address, error) {
@@ -282,21 +291,18 @@ type MemberChange struct {
 	Name      *string
 	Reception *list.Reception
 	Suspended *bool
+	Conceal   *bool
 }
 
 // ChangeMembers changes people in one role and returns how many were there. One
 // transaction.
 func (s *Store) ChangeMembers(ctx context.Context, id list.ID, role list.Role, addresses []list.Address, c MemberChange) (changed int, err error) {
-	var suspended *int
-	if c.Suspended != nil {
-		n := boolean(*c.Suspended)
-		suspended = &n
-	}
+	suspended, conceal := optionalBoolean(c.Suspended), optionalBoolean(c.Conceal)
 	err = s.write(ctx, "change members of list number "+id.String(), func(h handle) error {
 		changed = 0
 		for _, a := range addresses {
-			n, err := h.exec(ctx, `UPDATE member SET name = coalesce(?, name), reception = coalesce(?, reception), suspended = coalesce(?, suspended)
-				WHERE list = ? AND address_key = ? AND role = ?`, c.Name, c.Reception, suspended, id, a.Key(), role)
+			n, err := h.exec(ctx, `UPDATE member SET name = coalesce(?, name), reception = coalesce(?, reception), suspended = coalesce(?, suspended),
+				conceal = coalesce(?, conceal) WHERE list = ? AND address_key = ? AND role = ?`, c.Name, c.Reception, suspended, conceal, id, a.Key(), role)
 			if err != nil {
 				return err
 			}
@@ -348,7 +354,7 @@ func (s *Store) Members(ctx context.Context, id list.ID, f MemberFilter) ([]list
 	if !f.After.Address.IsZero() {
 		c.add(`(address_key, role) > (?, ?)`, f.After.Address.Key(), f.After.Role)
 	}
-	rows, err := s.read().query(ctx, `SELECT list, address, role, name, reception, suspended, added, by_hand FROM member`+c.where()+
+	rows, err := s.read().query(ctx, `SELECT list, address, role, name, reception, suspended, added, by_hand, conceal FROM member`+c.where()+
 		` ORDER BY address_key, role LIMIT ?`, append(c.args, limit(f.Limit))...)
 	all, err := collect(rows, err, scanMember)
 	return all, s.wrap("members of list number "+id.String(), err)
@@ -359,7 +365,7 @@ func scanMember(row scanner) (list.Member, error) {
 	var address string
 	var added int64
 	var byHand bool
-	if err := row.Scan(&m.List, &address, &m.Role, &m.Name, &m.Reception, &m.Suspended, &added, &byHand); err != nil {
+	if err := row.Scan(&m.List, &address, &m.Role, &m.Name, &m.Reception, &m.Suspended, &added, &byHand, &m.Conceal); err != nil {
 		return m, err
 	}
 	m.Added, m.Included = fromMicros(added), !byHand
@@ -424,6 +430,15 @@ func (s *Store) MemberOf(ctx context.Context, id list.ID, addresses []list.Addre
 		}
 	}
 	return found, nil
+}
+
+// optionalBoolean is the same for a value that may be nil.
+func optionalBoolean(b *bool) *int {
+	if b == nil {
+		return nil
+	}
+	n := boolean(*b)
+	return &n
 }
 
 // boolean is how a truth value is kept: 0 or 1.

@@ -78,22 +78,26 @@ type Item struct {
 	MessageID   string       `json:"message_id,omitempty"`
 	Author      list.Address `json:"author,omitzero"` // who an authenticated message is from
 	Method      string       `json:"method,omitempty"`
-	Encrypted   bool         `json:"encrypted"`  // arrived encrypted
-	Expanded    bool         `json:"expanded"`   // every member has a row
-	Copies      int          `json:"copies"`     // rows so far
-	Unfinished  int          `json:"unfinished"` // of these, neither relayed, failed, withheld nor cancelled
+	Confirmed   list.Address `json:"confirmed,omitzero"` // who proved by a challenge that a post in clear is his
+	Approved    list.Address `json:"approved,omitzero"`  // who approved it after it was held
+	ApprovedMAC string       `json:"-"`                  // of the content that he approved; "": whatever it is
+	Encrypted   bool         `json:"encrypted"`          // arrived encrypted
+	Expanded    bool         `json:"expanded"`           // every member has a row
+	Copies      int          `json:"copies"`             // rows so far
+	Unfinished  int          `json:"unfinished"`         // of these, neither relayed, failed, withheld nor cancelled
 	Updated     time.Time    `json:"updated"`
 }
 
 const itemColumns = `id, coalesce(blob, 0), list, kind, forward_path, reverse_path, client, received, size, state, reason, detail,
-	coalesce(due, 0), owner, claims, attempts, message_id, author, method, encrypted, expanded, copies, unfinished, updated`
+	coalesce(due, 0), owner, claims, attempts, message_id, author, method, encrypted, expanded, copies, unfinished, updated, confirmed, approved, approved_content`
 
 func scanItem(row scanner) (Item, error) {
 	var i Item
 	var id, received, due, updated int64
-	var forward, author string
+	var forward, author, confirmed, approved string
 	err := row.Scan(&id, &i.Blob, &i.List, &i.Kind, &forward, &i.ReversePath, &i.Client, &received, &i.Size, &i.State, &i.Reason, &i.Detail,
-		&due, &i.LeasedBy, &i.Claims, &i.Attempts, &i.MessageID, &author, &i.Method, &i.Encrypted, &i.Expanded, &i.Copies, &i.Unfinished, &updated)
+		&due, &i.LeasedBy, &i.Claims, &i.Attempts, &i.MessageID, &author, &i.Method, &i.Encrypted, &i.Expanded, &i.Copies, &i.Unfinished, &updated,
+		&confirmed, &approved, &i.ApprovedMAC)
 	if err != nil {
 		return i, err
 	}
@@ -103,7 +107,8 @@ func scanItem(row scanner) (Item, error) {
 	} else {
 		i.LeasedUntil = fromMicros(due)
 	}
-	return i, errors.Join(i.ForwardPath.UnmarshalText([]byte(forward)), i.Author.UnmarshalText([]byte(author)))
+	return i, errors.Join(i.ForwardPath.UnmarshalText([]byte(forward)), i.Author.UnmarshalText([]byte(author)),
+		i.Confirmed.UnmarshalText([]byte(confirmed)), i.Approved.UnmarshalText([]byte(approved)))
 }
 
 // An item's number is its time in milliseconds (42 bits) and a random tail

@@ -1,0 +1,396 @@
+package listd_test
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/peer"
+	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/smime"
+	"github.com/sealist/sealist/smime/cms"
+	"github.com/sealist/sealist/smime/entity"
+	"github.com/sealist/sealist/smime/smimetest"
+)
+
+const robot = "sealist@lists.example.org"
+
+// say sends a mail and returns what people get of it, each as "to: text".
+func (w *world) say(from, to string, octets []byte) []string {
+	w.t.Helper()
+	before := len(w.sink.Mails())
+	item := w.send(from, to, octets)
+	w.settled(item)
+	w.until("all mail is out", func() bool {
+		all, err := w.sealist.Store.Deliveries(w.t.Context(), store.DeliveryFilter{})
+		w.must(err)
+		for _, d := range all {
+			if !d.State.Finished() {
+				return false
+			}
+		}
+		return true
+	})
+	var out []string
+	for _, m := range w.sink.Mails()[before:] {
+		out = append(out, w.read(m))
+	}
+	return out
+}
+
+// read is a mail as its addressee reads it: opened, if it is sealed to him.
+func (w *world) read(m peer.Mail) string {
+	w.t.Helper()
+	e := parse(w.t, m.Octets)
+	to := m.ForwardPaths[0]
+	mark := ""
+	if typ, _ := e.MediaType(); typ == "application/pkcs7-mime" {
+		name, _, _ := strings.Cut(to, "@")
+		opened := smime.Open(e, smime.Options{Keys: []cms.Key{w.people[name].DecryptKey()}})
+		w.must(opened.Err)
+		e, mark = opened.Payload, "sealed "
+	}
+	if typ, _ := e.MediaType(); typ == "multipart/mixed" {
+		parts, err := e.Parts()
+		w.must(err)
+		e = parts.Parts[0]
+	}
+	text, err := e.Decoded()
+	w.must(err)
+	return mark + "to " + to + ": " + parse(w.t, m.Octets).Header().Get("Subject") + "\n" + string(text)
+}
+
+// command is a mail with text; signed if there is a signer.
+func command(from, to, text string, signer *smimetest.Identity) []byte {
+	e := smimetest.Text(text)
+	if signer != nil {
+		e = signer.Sign(e)
+	}
+	return smimetest.Mail(from, to, "", e)
+}
+
+var keyIn = regexp.MustCompile(`[a-z2-9]{40}`)
+
+func has(t *testing.T, name string, got []string, wants ...string) {
+	t.Helper()
+	all := strings.Join(got, "\n----\n")
+	for _, want := range wants {
+		if !strings.Contains(all, want) {
+			t.Errorf("%s: no %q in\n%s", name, want, all)
+		}
+	}
+}
+
+// TestSubscription is a member's life by mail, unproven, proven by a challenge, and signed.
+func TestSubscription(t *testing.T) {
+	w := newWorld(t)
+	w.set(wallList, "visibility", "noconceal")
+	w.start()
+	const zoe = "zoe@example.org"
+
+	got := w.say(zoe, robot, command(zoe, robot, "subscribe wall Zoe Z\n-- \nignored\n", nil))
+	has(t, "subscribe", got, "to "+zoe, "AUTH ", "to put zoe@example.org on the list wall@lists.example.org", "A message with a key was sent")
+	if w.isMember(zoe, wallList) {
+		t.Fatal("she is a member without having answered")
+	}
+	key := keyIn.FindString(strings.Join(got, "\n"))
+	got = w.say(zoe, robot, command(zoe, robot, "auth "+key+"\n", nil))
+	has(t, "auth", got, "Welcome", "is on wall@lists.example.org now")
+	if !w.isMember(zoe, wallList) {
+		t.Error("she is no member")
+	}
+	has(t, "auth again", w.say(zoe, robot, command(zoe, robot, "auth "+key+"\n", nil)), "not valid")
+
+	got = w.say(zoe, robot, command(zoe, robot, "set wall nomail\nwhich\n", nil))
+	has(t, "set, unproven", got, "to set nomail", "wall@lists.example.org")
+	w.say(zoe, robot, command(zoe, robot, "auth "+keyIn.FindString(strings.Join(got, "\n"))+"\n", nil))
+	if m := w.member(zoe, wallList); m.Reception != list.ReceiveNoMail || m.Name != "Zoe Z" {
+		t.Errorf("%+v", m)
+	}
+	alice := w.people["alice"]
+	has(t, "set, signed", w.say(alice.Address, robot, command(alice.Address, robot, "set wall not_me\nset wall conceal\n", alice)), "is not_me on", "is conceal on")
+	has(t, "an unknown word", w.say(alice.Address, robot, command(alice.Address, robot, "quiet set wall mail\nplease\nset wall nomail\n", alice)), "it is not a command", "> please")
+	if m := w.member(alice.Address, wallList); m.Reception != list.ReceiveMail || !m.Conceal {
+		t.Errorf("%+v", m)
+	}
+
+	got = w.say(zoe, "wall-unsubscribe@lists.example.org", command(zoe, "wall-unsubscribe@lists.example.org", "", nil))
+	has(t, "unsubscribe", got, "AUTH ")
+	got = w.say(zoe, robot, command(zoe, robot, "auth "+keyIn.FindString(strings.Join(got, "\n"))+"\n", nil))
+	has(t, "unsubscribed", got, "no longer on")
+	if w.isMember(zoe, wallList) {
+		t.Error("she is still a member")
+	}
+	// A signature does not cover the address it was sent to.
+	got = w.say(alice.Address, "wall-unsubscribe@lists.example.org", command(alice.Address, "wall-unsubscribe@lists.example.org", "", alice))
+	has(t, "signed, to -unsubscribe", got, "AUTH ")
+	if !w.isMember(alice.Address, wallList) {
+		t.Error("a captured signature took her off the list")
+	}
+}
+
+func (w *world) member(address, of string) list.Member {
+	w.t.Helper()
+	l, err := w.sealist.Store.List(w.t.Context(), list.MustParseAddress(of))
+	w.must(err)
+	members, err := w.sealist.Store.Members(w.t.Context(), l.ID, store.MemberFilter{Role: list.RoleMember})
+	w.must(err)
+	for _, m := range members {
+		if m.Address.String() == address {
+			return m
+		}
+	}
+	return list.Member{}
+}
+
+func (w *world) isMember(address, of string) bool { return !w.member(address, of).Address.IsZero() }
+
+func (w *world) role(name, of string, role list.Role) {
+	w.t.Helper()
+	l, err := w.sealist.Store.List(w.t.Context(), list.MustParseAddress(of))
+	w.must(err)
+	_, err = w.sealist.Store.AddMembers(w.t.Context(), l.ID, []list.Member{{Address: list.MustParseAddress(name + "@example.org"), Role: role}})
+	w.must(err)
+}
+
+// TestOwnersDecide: what a scenario leaves to the owners waits for one of them, and only for one.
+func TestOwnersDecide(t *testing.T) {
+	w := newWorld(t)
+	w.set(wallList, "subscribe", "owner", "visibility", "noconceal")
+	w.role("alice", wallList, list.RoleOwner)
+	w.role("bob", wallList, list.RoleOwner)
+	w.start()
+	const zoe = "zoe@example.org"
+	got := w.say(zoe, robot, command(zoe, robot, "subscribe wall\n", nil))
+	has(t, "the owners are asked", got, "The owners of wall@lists.example.org decide", "to alice@example.org", "to bob@example.org", "zoe@example.org asks to subscribe")
+	keys := map[string]string{}
+	for _, m := range got {
+		for _, name := range []string{"alice", "bob"} {
+			if strings.HasPrefix(m, "to "+name) {
+				keys[name] = keyIn.FindString(m)
+			}
+		}
+	}
+	got = w.say("alice@example.org", robot, command("alice@example.org", robot, "distribute wall "+keys["alice"]+"\n", nil))
+	has(t, "alice lets her in", got, "Welcome", "is on wall@lists.example.org now")
+	if !w.isMember(zoe, wallList) {
+		t.Error("she is no member")
+	}
+	has(t, "bob comes too late", w.say("bob@example.org", robot, command("bob@example.org", robot, "reject wall "+keys["bob"]+"\n", nil)), "not valid")
+}
+
+// TestManagement: what owners and members may do with others, and see.
+func TestManagement(t *testing.T) {
+	w := newWorld(t)
+	w.role("alice", secretList, list.RoleOwner)
+	w.set(secretList, "encryption", "required", "visibility", "noconceal")
+	w.start()
+	alice, bob, mallory := w.people["alice"], w.people["bob"], w.people["mallory"]
+	has(t, "add", w.say(alice.Address, robot, command(alice.Address, robot, "add secret dora@example.org Dora\n", alice)), "dora@example.org is on secret@", "Welcome to secret")
+	has(t, "add by a member", w.say(bob.Address, robot, command(bob.Address, robot, "add secret eve@example.org\n", bob)), "the rules of secret@lists.example.org do not let you add others")
+	has(t, "review by an owner", w.say(alice.Address, robot, command(alice.Address, robot, "review secret\n", alice)), "sealed to alice", "dora@example.org (Dora)")
+	has(t, "review by a member", w.say(bob.Address, robot, command(bob.Address, robot, "review secret\n", bob)), "do not let you see its members")
+	has(t, "which", w.say(bob.Address, robot, command(bob.Address, robot, "which\n", bob)), "sealed to bob", "secret@lists.example.org")
+	has(t, "del", w.say(alice.Address, robot, command(alice.Address, robot, "del secret dora@example.org\n", alice)), "no longer on secret@")
+	has(t, "info and lists", w.say(mallory.Address, robot, command(mallory.Address, robot, "lists\ninfo secret\nstats secret\nhelp\nverify secret\n", mallory)),
+		"secret@lists.example.org", "encrypted only", "do not let you see its figures", "SUBSCRIBE LIST", "Your signature is good")
+	has(t, "invite", w.say(bob.Address, robot, command(bob.Address, robot, "invite secret zoe@example.org\n", bob)), "to zoe@example.org", "You are invited", "SUBSCRIBE secret@")
+	w.set(secretList, "visibility", "secret")
+	has(t, "a list that nobody sees", w.say(mallory.Address, robot, command(mallory.Address, robot, "info secret\ninfo nolist\n", mallory)), "there is no list secret@", "there is no list nolist@")
+	has(t, "but its members", w.say(bob.Address, robot, command(bob.Address, robot, "info secret\n", bob)), "encrypted only")
+	// Signed words in a forwarded message, in HTML or an attachment are nobody's commands.
+	forwarded := alice.Sign(smimetest.Multipart("mixed", smimetest.Entity("Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\ndel secret bob@example.org\r\n"), smimetest.Text("del secret bob@example.org\r\n")))
+	has(t, "forwarded", w.say(alice.Address, robot, smimetest.Mail(alice.Address, robot, "", forwarded)), "There is no command in your message")
+	subject := smimetest.Mail(alice.Address, robot, "del secret bob@example.org", alice.Sign(smimetest.HTML("<p>del secret bob@example.org</p>\r\n")))
+	has(t, "a Subject is not signed", w.say(alice.Address, robot, subject), "AUTH ")
+	if !w.isMember(bob.Address, secretList) {
+		t.Error("bob was taken off by words that are no commands")
+	}
+}
+
+// TestEncryptedCommands run only if their author signed them, within; else all that can go wrong is one answer.
+func TestEncryptedCommands(t *testing.T) {
+	w := newWorld(t)
+	w.robotKey()
+	w.start()
+	alice, bob, key := w.people["alice"], w.people["bob"], w.keys[robot]
+	seal := func(e *entity.Entity) []byte {
+		return smimetest.Mail(alice.Address, robot, "", smimetest.Encrypt(e, key))
+	}
+	help := smimetest.Text("which\r\n")
+	has(t, "signed", w.say(alice.Address, robot, seal(alice.Sign(help))), "alice@example.org is on:")
+	var first string
+	for name, octets := range map[string][]byte{
+		"unsigned": seal(help), "signed by another": seal(bob.Sign(help)), "signed outside": smimetest.Mail(alice.Address, robot, "", alice.Sign(smimetest.Encrypt(help, key))),
+		"another's key": smimetest.Mail(alice.Address, robot, "", smimetest.Encrypt(alice.Sign(help), w.keys[secretList])),
+	} {
+		got := fmt.Sprint(len(w.say(alice.Address, robot, octets)))
+		if first == "" {
+			first = got
+		}
+		if got != first || first != "1" {
+			t.Errorf("%s: %s answers", name, got)
+		}
+	}
+	// Captured and sent again it does nothing.
+	again := seal(alice.Sign(smimetest.Text("set wall nomail\r\n")))
+	w.say(alice.Address, robot, again)
+	w.say(alice.Address, robot, command(alice.Address, robot, "set wall mail\n", alice))
+	if got := w.say(alice.Address, robot, again); len(got) != 0 || w.member(alice.Address, wallList).Reception != list.ReceiveMail {
+		t.Errorf("a replayed command ran: %s", got)
+	}
+}
+
+// TestUnknownPeopleGetLittle is invariant 13: a stranger gets one mail a day, and only such as anybody may have.
+func TestUnknownPeopleGetLittle(t *testing.T) {
+	w := newWorld(t)
+	w.set(wallList, "visibility", "noconceal")
+	w.start()
+	const victim = "victim@elsewhere.example"
+	mails := 0
+	for i := range 30 {
+		text := []string{"help\n", "lists\n", "subscribe wall\n", "which\n", "review wall\n", "nonsense\n", "signoff wall\n"}[i%7]
+		mails += len(w.say(victim, robot, command(victim, robot, text, nil)))
+	}
+	if mails > 3 { // one report, one challenge, one that explains
+		t.Errorf("%d mails to somebody nobody knows", mails)
+	}
+	for _, from := range []string{"", "mailer-daemon@example.org", "wall@lists.example.org"} {
+		if got := w.say(from, robot, command("mailer-daemon@example.org", robot, "help\n", nil)); len(got) != 0 {
+			t.Errorf("from <%s>: %s", from, got)
+		}
+	}
+	auto := append([]byte("Auto-Submitted: auto-replied\r\n"), command("alice@example.org", robot, "help\n", nil)...)
+	if got := w.say("alice@example.org", robot, auto); len(got) != 0 {
+		t.Errorf("a machine is answered: %s", got)
+	}
+}
+
+// TestModeration: a post that waits for an editor, approved, rejected, and looked at anew.
+func TestModeration(t *testing.T) {
+	w := newWorld(t)
+	w.rules(openList, "true() smtp,smime -> editorkey\n")
+	w.role("bob", openList, list.RoleEditor)
+	w.role("carol", openList, list.RoleEditor)
+	w.start()
+	alice := w.people["alice"]
+	post := func() []byte {
+		return mail(alice.Address, openList, smimetest.Encrypt(alice.Sign(text), w.keys[openList]))
+	}
+	keys := func(got []string) map[string]string {
+		found := map[string]string{}
+		for _, m := range got {
+			for _, name := range []string{"bob", "carol"} {
+				if strings.HasPrefix(m, "sealed to "+name) {
+					found[name] = keyIn.FindString(m)
+				}
+			}
+		}
+		return found
+	}
+	asked := keys(w.say(alice.Address, openList, post()))
+	if len(asked) != 2 || asked["bob"] == asked["carol"] {
+		t.Fatalf("%v", asked)
+	}
+	// The editor's copy has the post with its signature, and opens for him alone.
+	for _, m := range w.sink.To("bob@example.org") {
+		if bytes.Contains(m.Octets, []byte(marker)) || bytes.Contains(m.Octets, []byte(asked["bob"])) {
+			t.Error("a key or content leaves in clear")
+		}
+		opened := smime.Open(parse(t, m.Octets), smime.Options{Keys: []cms.Key{w.people["bob"].DecryptKey()}})
+		if opened.Err != nil || !bytes.Contains(opened.Payload.Octets(), []byte(marker)) {
+			t.Errorf("%v", opened.Err)
+		}
+	}
+	got := w.say("bob@example.org", robot, command("bob@example.org", robot, "distribute open "+asked["bob"]+"\n", nil))
+	has(t, "approved", got, "was approved")
+	w.until("three copies are out", func() bool { return len(w.copies("alice")) == 1 })
+	items := w.items()
+	if item := items[0]; item.State != store.ItemDone || item.Method != "smime" || !strings.Contains(item.Detail, "approved by bob@example.org") {
+		t.Errorf("%+v", item)
+	}
+	has(t, "carol comes too late", w.say("carol@example.org", robot, command("carol@example.org", robot, "reject open "+asked["carol"]+"\n", nil)), "there is nothing to decide")
+
+	asked = keys(w.say(alice.Address, openList, post()))
+	got = w.say("carol@example.org", robot, command("carol@example.org", robot, "reject open "+asked["carol"]+" not here please\n", nil))
+	has(t, "rejected", got, "was rejected", "to alice@example.org", "not here please")
+	has(t, "bob comes too late", w.say("bob@example.org", robot, command("bob@example.org", robot, "distribute open "+asked["bob"]+"\n", nil)), "there is nothing to decide")
+
+	// An editor who was dismissed decides no more.
+	asked = keys(w.say(alice.Address, openList, post()))
+	l, err := w.sealist.Store.List(t.Context(), list.MustParseAddress(openList))
+	w.must(err)
+	_, err = w.sealist.Store.RemoveMembers(t.Context(), l.ID, list.RoleEditor, []list.Address{list.MustParseAddress("bob@example.org")})
+	w.must(err)
+	has(t, "dismissed", w.say("bob@example.org", robot, command("bob@example.org", robot, "distribute open "+asked["bob"]+"\n", nil)), "not valid")
+	if n := len(w.copies("alice")); n != 1 {
+		t.Errorf("%d copies", n)
+	}
+}
+
+// TestUnsignedEncryptedIsModerated is invariant 11's hold: the editors read it, sealed to them, and the sender hears no more
+// than of any failure.
+func TestUnsignedEncryptedIsModerated(t *testing.T) {
+	w := newWorld(t)
+	w.role("bob", openList, list.RoleEditor)
+	w.start()
+	alice := w.people["alice"]
+	got := w.say(alice.Address, openList, mail(alice.Address, openList, smimetest.Encrypt(text, w.keys[openList])))
+	has(t, "held", got, "sealed to bob", "unsigned_encrypted", "A message that seems to come from you was not distributed")
+	var key string
+	for _, m := range got {
+		if strings.HasPrefix(m, "sealed to bob") {
+			key = keyIn.FindString(m)
+		}
+	}
+	has(t, "approved", w.say("bob@example.org", robot, command("bob@example.org", robot, "distribute open "+key+"\n", nil)), "was approved")
+	w.until("it is distributed", func() bool { return len(w.copies("carol")) == 1 })
+}
+
+// TestRequestAuth: a post in clear waits until its sender proves that it is his.
+func TestRequestAuth(t *testing.T) {
+	w := newWorld(t)
+	w.rules(wallList, "is_subscriber([listname],[sender]) smtp -> request_auth\ntrue() md5,smime -> do_it\n")
+	w.start()
+	const from = "alice@example.org"
+	got := w.say(from, wallList, mail(from, wallList, smimetest.Text("a post\r\n")))
+	has(t, "challenge", got, "to alice@example.org", "to distribute a message to wall@lists.example.org")
+	if strings.Contains(strings.Join(got, ""), "a post") || len(got) != 1 {
+		t.Errorf("%s", got)
+	}
+	has(t, "confirmed", w.say(from, robot, command(from, robot, "confirm "+keyIn.FindString(got[0])+"\n", nil)), "goes on")
+	w.until("it is distributed", func() bool { return len(w.copies("bob")) == 1 })
+	if item := w.items()[0]; item.Method != "md5" {
+		t.Errorf("%+v", item)
+	}
+	const stranger = "zoe@example.org"
+	if got := w.say(stranger, wallList, mail(stranger, wallList, smimetest.Text("x\r\n"))); len(got) != 0 {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestHeldPostsEnd: what nobody decided on is reminded of, ends after a month, and may be sent again.
+func TestHeldPostsEnd(t *testing.T) {
+	w := newWorld(t)
+	w.rules(wallList, "true() smtp,smime -> editorkey\n")
+	w.role("bob", wallList, list.RoleEditor)
+	w.start()
+	alice := w.people["alice"]
+	post := mail(alice.Address, wallList, alice.Sign(text))
+	held := w.expect("held", alice.Address, wallList, post, store.ItemHeld, "editorkey", 0)
+	w.ahead.Add(int64(26 * time.Hour))
+	if got := w.run("moderation_reminder"); got != "reminded 1 editors" {
+		t.Errorf("%q", got)
+	}
+	w.ahead.Add(int64(30 * 24 * time.Hour))
+	if got := w.run("held_expire"); got != "ended 1 posts and 0 requests that nobody decided on" {
+		t.Errorf("%q", got)
+	}
+	if item, _ := w.settled(held); item.State != store.ItemRejected || item.Reason != "expired" {
+		t.Errorf("%s (%s)", item.State, item.Reason)
+	}
+}
