@@ -3,6 +3,8 @@ package listd_test
 import (
 	"bytes"
 	"fmt"
+	"net/smtp"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -392,5 +394,39 @@ func TestHeldPostsEnd(t *testing.T) {
 	}
 	if item, _ := w.settled(held); item.State != store.ItemRejected || item.Reason != "expired" {
 		t.Errorf("%s (%s)", item.State, item.Reason)
+	}
+}
+
+// TestForgedMailIsNoFlood: however many addresses are forged, the server writes to few of them.
+func TestForgedMailIsNoFlood(t *testing.T) {
+	w := newWorld(t)
+	w.set(wallList, "visibility", "noconceal")
+	w.rules(openList, "true() smtp -> request_auth\n")
+	w.start()
+	n := 200
+	if !testing.Short() && os.Getenv("SEALIST_SLOW") == "1" {
+		n = 10_000
+	}
+	for i := range n {
+		from := fmt.Sprintf("u%d@forged.example", i)
+		to, octets := robot, command(from, robot, "subscribe wall\n", nil)
+		if i%2 == 1 {
+			to, octets = openList, mail(from, openList, smimetest.Text("x\r\n"))
+		}
+		w.must(smtp.SendMail(w.addr, nil, from, []string{to}, octets))
+	}
+	w.until("all are decided", func() bool {
+		items := w.items()
+		for _, i := range items {
+			if i.State == store.ItemAccepted {
+				return false
+			}
+		}
+		return len(items) == n
+	})
+	all, err := w.sealist.Store.Deliveries(t.Context(), store.DeliveryFilter{Kind: store.KindNotice})
+	w.must(err)
+	if len(all) > 100 {
+		t.Errorf("%d mails because of %d forged ones", len(all), n)
 	}
 }

@@ -119,7 +119,7 @@ func (a *Admin) challenge(ctx context.Context, l list.List, to list.Address, ope
 	_, err = a.Store.QueueNotices(ctx, []store.Notice{{
 		Template: notice.Challenge, List: l.ID, To: to,
 		Params: map[string]string{"operation": strings.ToUpper(operation), "what": what, "key": key, "robot": a.robotOf(l), "until": a.Clock().Add(challengeFor).UTC().Format("2006-01-02 15:04 UTC")},
-		Key:    notice.Challenge + "/" + to.Key(), Every: day, Limit: limit,
+		Key:    notice.Challenge + "/" + to.Key(), Every: day, Limit: limit, Stranger: len(held) == 0,
 	}})
 	if err != nil {
 		return Done{}, Explain(err)

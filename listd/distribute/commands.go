@@ -96,14 +96,14 @@ func (d *Distributor) runCommands(ctx context.Context, s Submission, l list.List
 		return err
 	}
 	decided.Detail = fmt.Sprintf("from %s; %s", mail.From.Address, strings.Join(report.Done, ", "))
-	limit, ok, err := d.mayAnswer(ctx, s, mail.From, report.Public)
+	limit, known, ok, err := d.mayAnswer(ctx, s, mail.From, report.Public)
 	if err != nil || !ok || len(report.Lines) == 0 {
 		return err
 	}
 	decided.Notices = append(decided.Notices, store.Notice{
 		Template: notice.CommandReport, List: l.ID, To: mail.From.Address, Lines: report.Lines, Sealed: report.Secret,
 		Params: map[string]string{"message_id": quotedID(decided.MessageID)},
-		Key:    notice.CommandReport + "/" + mail.From.Address.Key(), Every: noticeEvery, Limit: limit,
+		Key:    notice.CommandReport + "/" + mail.From.Address.Key(), Every: noticeEvery, Limit: limit, Stranger: !known,
 	})
 	return nil
 }
@@ -137,16 +137,16 @@ func (d *Distributor) readCommands(s Submission, mail *command.Mail) {
 
 // mayAnswer tells whether a command's result may be mailed to its author, and how
 // often a day (invariant 13).
-func (d *Distributor) mayAnswer(ctx context.Context, s Submission, r admin.Requester, public bool) (limit int, ok bool, err error) {
+func (d *Distributor) mayAnswer(ctx context.Context, s Submission, r admin.Requester, public bool) (limit int, known, ok bool, err error) {
 	if d.ours(r.Address) || machineAddress(r.Address) {
-		return 0, false, nil
+		return 0, false, false, nil
 	}
 	held, err := d.Store.Memberships(ctx, r.Address)
 	if err != nil {
-		return 0, false, err
+		return 0, false, false, err
 	}
 	if len(held) > 0 || s.Author.Authenticated || passedDMARC(s.Message.Outer.Header(), r.Address.Domain(), d.AuthservIDs) {
-		return maxAnswers, true, nil
+		return maxAnswers, true, true, nil
 	}
-	return 1, public, nil
+	return 1, false, public, nil
 }

@@ -81,6 +81,7 @@ type Notice struct {
 	Key      string            `json:"-"`                // throttle; "": always queued
 	Every    time.Duration     `json:"-"`                // no more than Limit notices with the same Key are queued within this time
 	Limit    int               `json:"-"`                // 0: 1
+	Stranger bool              `json:"-"`                // To is nobody who is known here: what such people get is capped, a list and hour
 }
 
 // Outcome is what became of one delivery.
@@ -334,16 +335,30 @@ func queueNotices(ctx context.Context, h handle, item int64, notices []Notice, n
 // throttle takes one of the places that a notice's Key has, and tells whether
 // there was one.
 func throttle(ctx context.Context, h handle, n Notice, now int64) (bool, error) {
-	if n.Key == "" || n.Every <= 0 {
-		return true, nil
+	if n.Key != "" && n.Every > 0 {
+		if ok, err := take(ctx, h, n.Key, max(1, n.Limit), n.Every, now); !ok || err != nil {
+			return ok, err
+		}
 	}
-	for place := range max(1, n.Limit) {
-		name := n.Key
+	if n.Stranger {
+		return take(ctx, h, fmt.Sprint("strangers/", n.List), maxStrangers, time.Hour, now)
+	}
+	return true, nil
+}
+
+// maxStrangers is how many mails a list sends within an hour to people whom
+// nobody here knows: forged mail makes it write to no more (invariant 13).
+const maxStrangers = 30
+
+// take takes one of the places that a name has within a time.
+func take(ctx context.Context, h handle, key string, places int, every time.Duration, now int64) (bool, error) {
+	for place := range places {
+		name := key
 		if place > 0 {
-			name = fmt.Sprintf("%s#%d", n.Key, place)
+			name = fmt.Sprintf("%s#%d", key, place)
 		}
 		fresh, err := h.exec(ctx, `INSERT INTO throttle (name, expires) VALUES (?, ?)
-			ON CONFLICT (name) DO UPDATE SET expires = excluded.expires WHERE throttle.expires <= ?`, name, now+n.Every.Microseconds(), now)
+			ON CONFLICT (name) DO UPDATE SET expires = excluded.expires WHERE throttle.expires <= ?`, name, now+every.Microseconds(), now)
 		if err != nil || fresh > 0 {
 			return err == nil, err
 		}
