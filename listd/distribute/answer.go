@@ -56,7 +56,7 @@ func (d *Distributor) answerTo(ctx context.Context, s Submission, v verdict) (st
 // authenticated author, else the reverse-path.
 func (d *Distributor) answerable(s Submission) (list.Address, bool) {
 	h := s.Message.Outer.Header()
-	if s.Item.ReversePath == "" || automatic(h) || listMail(h) {
+	if bounced(s.Item) || automatic(h) || listMail(h) {
 		return list.Address{}, false
 	}
 	claimed := s.Item.ReversePath

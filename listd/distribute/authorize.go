@@ -94,7 +94,7 @@ func (d *Distributor) authorize(ctx context.Context, s Submission, m memory) ver
 	case compose.FromList(s.List, s.Message.Outer.Header()):
 		v.reason = reasonLoop
 		return v
-	case s.Item.ReversePath == "", automatic(s.Message.Outer.Header()) && s.List.Policy.AutoSubmitted == list.AutoReject:
+	case bounced(s.Item), automatic(s.Message.Outer.Header()) && s.List.Policy.AutoSubmitted == list.AutoReject:
 		v.reason = reasonAutomatic
 		return v
 	}
@@ -331,12 +331,4 @@ func (d *Distributor) judge(ctx context.Context, item store.Item, l list.List, o
 		v.traces, v.undone = m.kept(s), compose.Post{List: s.List, Message: s.Message}.Undone()
 	}
 	return s, v, nil
-}
-
-// automatic tells whether a message says that a machine sent it: RFC 3834
-// section 5's Auto-Submitted with any value but "no".
-func automatic(h entity.Header) bool {
-	auto, _, _ := strings.Cut(h.Get("Auto-Submitted"), ";")
-	auto = strings.TrimSpace(auto)
-	return auto != "" && !strings.EqualFold(auto, "no")
 }

@@ -43,7 +43,7 @@ func (d *Distributor) commands(ctx context.Context, item store.Item) error {
 	decided := store.Decided{Item: item.ID, State: store.ItemDone, Reason: "commands", MessageID: oneLine(compose.MessageID(outer.Header())), Encrypted: s.Message.Encrypted}
 	h := outer.Header()
 	switch {
-	case item.ReversePath == "" || automatic(h) || listMail(h):
+	case bounced(item) || automatic(h) || listMail(h):
 		decided.State, decided.Reason = store.ItemRejected, reasonAutomatic
 	case m.duplicate:
 		decided.Reason = reasonDuplicate

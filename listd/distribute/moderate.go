@@ -43,7 +43,7 @@ func (d *Distributor) asks(ctx context.Context, s Submission, v verdict) ([]stor
 func (d *Distributor) challenge(ctx context.Context, s Submission, v verdict) ([]store.Notice, error) {
 	to := v.sender
 	h := s.Message.Outer.Header()
-	if to.IsZero() || s.Item.ReversePath == "" || automatic(h) || listMail(h) || d.ours(to) || machineAddress(to) {
+	if to.IsZero() || bounced(s.Item) || automatic(h) || listMail(h) || d.ours(to) || machineAddress(to) {
 		return nil, nil
 	}
 	held, err := d.Store.Memberships(ctx, to)
