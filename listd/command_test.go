@@ -310,9 +310,8 @@ func TestModeration(t *testing.T) {
 	}
 	got := w.say("bob@example.org", robot, command("bob@example.org", robot, "distribute open "+asked["bob"]+"\n", nil))
 	has(t, "approved", got, "was approved")
-	w.until("three copies are out", func() bool { return len(w.copies("alice")) == 1 })
-	items := w.items()
-	if item := items[0]; item.State != store.ItemDone || item.Method != "smime" || !strings.Contains(item.Detail, "approved by bob@example.org") {
+	w.until("three copies are out", func() bool { return w.items()[0].State == store.ItemDone })
+	if item := w.items()[0]; len(w.copies("alice")) != 1 || item.State != store.ItemDone || item.Method != "smime" || !strings.Contains(item.Detail, "approved by bob@example.org") {
 		t.Errorf("%+v", item)
 	}
 	has(t, "carol comes too late", w.say("carol@example.org", robot, command("carol@example.org", robot, "reject open "+asked["carol"]+"\n", nil)), "there is nothing to decide")
@@ -365,7 +364,7 @@ func TestRequestAuth(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	has(t, "confirmed", w.say(from, robot, command(from, robot, "confirm "+keyIn.FindString(got[0])+"\n", nil)), "goes on")
-	w.until("it is distributed", func() bool { return len(w.copies("bob")) == 1 })
+	w.until("it is distributed", func() bool { return w.items()[0].State == store.ItemDone })
 	if item := w.items()[0]; item.Method != "md5" {
 		t.Errorf("%+v", item)
 	}
@@ -377,7 +376,7 @@ func TestRequestAuth(t *testing.T) {
 
 // TestHeldPostsEnd: what nobody decided on is reminded of, ends after a month, and may be sent again.
 func TestHeldPostsEnd(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t).byHand()
 	w.rules(wallList, "true() smtp,smime -> editorkey\n")
 	w.role("bob", wallList, list.RoleEditor)
 	w.start()

@@ -201,5 +201,5 @@ func helpLines(domain string) []string {
 		}
 	}
 	return append(lines, "", "In front of a command QUIET answers only if it fails. MODE is "+
-		"mail, not_me, nomail, notice, conceal or noconceal; * stands for all lists that you are on.")
+		"mail, not_me, nomail, digest, notice, conceal or noconceal; * stands for all lists that you are on.")
 }

@@ -46,6 +46,7 @@ const (
 	ReceiveMail   Reception = "mail"   // every post
 	ReceiveNotMe  Reception = "not_me" // every post but his own
 	ReceiveNoMail Reception = "nomail" // none
+	ReceiveDigest Reception = "digest" // several posts in one mail
 	ReceiveNotice Reception = "notice" // for each post a mail that says no more than that it is there
 )
 
@@ -63,7 +64,7 @@ func ParseReception(s string) (Reception, error) {
 	if s == "" {
 		return r, nil
 	}
-	return r, word(&r, s, ReceiveMail, ReceiveNotMe, ReceiveNoMail, ReceiveNotice)
+	return r, word(&r, s, ReceiveMail, ReceiveNotMe, ReceiveNoMail, ReceiveDigest, ReceiveNotice)
 }
 
 // State says whether a list takes posts.

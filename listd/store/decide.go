@@ -94,7 +94,7 @@ func (s *Store) Decide(ctx context.Context, d Decided) error {
 // cancelCopies ends the unfinished copies of an item.
 func cancelCopies(ctx context.Context, h handle, item int64, reason string, now int64) error {
 	_, err := h.exec(ctx, `UPDATE delivery SET state = ?, reason = ?, due = NULL, owner = '', updated = ?
-		WHERE item = ? AND kind = ? AND due IS NOT NULL`, DeliveryCancelled, reason, now, item, KindCopy)
+		WHERE item = ? AND kind = ? AND (due IS NOT NULL OR digest = 0)`, DeliveryCancelled, reason, now, item, KindCopy)
 	if err != nil {
 		return err
 	}
@@ -132,8 +132,8 @@ func (s *Store) Expand(ctx context.Context, id string, chunk int) (rows int, don
 			return err
 		}
 		if n > 0 {
-			written, err := h.exec(ctx, `INSERT INTO delivery (item, list, kind, address, state, due, created, updated)
-				SELECT ?, list, ?, address, ?, ?, ?, ?`+chosen+` ORDER BY id`,
+			written, err := h.exec(ctx, `INSERT INTO delivery (item, list, kind, address, state, due, created, updated, digest)
+				SELECT ?, list, ?, address, ?, CASE WHEN reception = 'digest' THEN NULL ELSE ? END, ?, ?, CASE WHEN reception = 'digest' THEN 0 END`+chosen+` ORDER BY id`,
 				number, KindCopy, DeliveryQueued, now, now, now, on, list.RoleMember, walked, bound)
 			if err != nil {
 				return err
