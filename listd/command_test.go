@@ -429,3 +429,36 @@ func TestForgedMailIsNoFlood(t *testing.T) {
 		t.Errorf("%d mails because of %d forged ones", len(all), n)
 	}
 }
+
+// TestArchive: posts as they came, each sealed anew to the member who asks; to nobody else, and never in clear.
+func TestArchive(t *testing.T) {
+	w := newWorld(t).byHand()
+	w.set(secretList, "archive_for", "60d", "visibility", "noconceal")
+	w.set(wallList, "visibility", "noconceal")
+	w.start()
+	alice, bob, mallory := w.people["alice"], w.people["bob"], w.people["mallory"]
+	w.post()
+	second, _ := w.post()
+	has(t, "index", w.say(bob.Address, robot, command(bob.Address, robot, "index secret\n", bob)), "2 messages of secret@", second.ID, "alice@example.org")
+	before := len(w.sink.To(bob.Address))
+	has(t, "last", w.say(bob.Address, robot, command(bob.Address, robot, "last secret\n", nil)), "sealed to bob", "from the archive", "1 messages are sent")
+	for _, m := range w.sink.To(bob.Address)[before:] {
+		if bytes.Contains(m.Octets, []byte(marker)) {
+			t.Error("it leaves in clear")
+		}
+		if opened := smime.Open(parse(t, m.Octets), smime.Options{Keys: []cms.Key{bob.DecryptKey()}}); opened.Encrypted && !bytes.Contains(opened.Payload.Octets(), []byte(marker)) {
+			t.Error("the post is not in it")
+		}
+	}
+	has(t, "get one", w.say(bob.Address, robot, command(bob.Address, robot, "get secret "+second.ID+"\n", bob)), "1 messages are sent")
+	has(t, "get a month", w.say(bob.Address, robot, command(bob.Address, robot, "get secret "+second.Received.UTC().Format("2006-01")+"\n", bob)), "2 messages are sent")
+	has(t, "get nothing", w.say(bob.Address, robot, command(bob.Address, robot, "get secret 2001-01\n", bob)), "keeps no message 2001-01")
+	has(t, "an outsider", w.say(mallory.Address, robot, command(mallory.Address, robot, "index secret\nlast secret\n", mallory)), "do not let you see its archive")
+	has(t, "a list without", w.say(alice.Address, robot, command(alice.Address, robot, "index wall\n", alice)), "keeps no archive")
+	w.ahead.Add(int64(20 * 24 * time.Hour))
+	w.run("purge")
+	has(t, "after the purge", w.say(bob.Address, robot, command(bob.Address, robot, "index secret\n", bob)), "2 messages of secret@")
+	w.ahead.Add(int64(50 * 24 * time.Hour))
+	w.run("purge")
+	has(t, "after its time", w.say(bob.Address, robot, command(bob.Address, robot, "index secret\n", bob)), "0 messages of secret@")
+}

@@ -145,7 +145,13 @@ func performOn(ctx context.Context, a *admin.Admin, from admin.Requester, l list
 	case ModIndex:
 		return a.HeldFor(ctx, from, l)
 	}
-	return admin.Done{}, &admin.Error{Kind: admin.Refused, What: "this list keeps no archive"} // INDEX, GET, LAST
+	switch c.Verb {
+	case Index:
+		return a.ArchiveIndex(ctx, from, l)
+	case Last:
+		return a.ArchiveGet(ctx, from, l, "last")
+	}
+	return a.ArchiveGet(ctx, from, l, c.What)
 }
 
 func setting(c Command) string {
@@ -196,7 +202,7 @@ func verify(m Mail) admin.Done {
 func helpLines(domain string) []string {
 	lines := []string{"One command a line, in the text of a message; LIST is a list of " + domain + ".", ""}
 	for _, s := range grammar {
-		if s.verb != Auth && s.verb != Index && s.verb != Get && s.verb != Last {
+		if s.verb != Auth {
 			lines = append(lines, strings.TrimSpace(string(s.verb)+" "+s.args))
 		}
 	}

@@ -278,6 +278,9 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	if n, ok := d.answerTo(ctx, s, v); ok && s.Item.Approved.IsZero() && s.Item.Confirmed.IsZero() {
 		decided.Notices = append(decided.Notices, n)
 	}
+	if keep := s.List.Policy.ArchiveFor.Std(); keep > 0 && v.state == store.ItemDistributing {
+		decided.Archive = item.Received.Add(keep)
+	}
 	if v.state == store.ItemHeld {
 		asks, err := d.asks(ctx, s, v)
 		if err != nil {

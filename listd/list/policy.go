@@ -19,6 +19,8 @@ type Policy struct {
 
 	Scenarios Scenarios
 
+	ArchiveFor config.Duration // how long posts are kept for members to fetch; 0: they are not
+
 	DigestEvery  config.Duration // the longest that a post waits for its digest
 	DigestPosts  int             // so many make a digest at once
 	DigestOctets int             // as many octets of posts, as they arrived

@@ -106,6 +106,12 @@ func Settings() []Setting {
 				return word(&l.Policy.AutoSubmitted, s, AutoReject, AutoEditor, AutoAccept)
 			}},
 
+		{Name: "archive_for", Help: "how long posts are kept, as they came, for members to fetch; 0s: there is no archive",
+			Get: func(l List) string { return l.Policy.ArchiveFor.String() },
+			set: func(l *List, s string) (err error) {
+				l.Policy.ArchiveFor, err = config.ParseDuration(s)
+				return err
+			}},
 		{Name: "digest_every", Help: "how long a post waits at most for its digest",
 			Get: func(l List) string { return l.Policy.DigestEvery.String() },
 			set: func(l *List, s string) (err error) {
