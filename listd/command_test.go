@@ -462,3 +462,29 @@ func TestArchive(t *testing.T) {
 	w.run("purge")
 	has(t, "after its time", w.say(bob.Address, robot, command(bob.Address, robot, "index secret\n", bob)), "0 messages of secret@")
 }
+
+// TestOwnersMail: what is written to the owners or editors reaches them, sealed if it came so; and nobody has anything
+// decrypted that he cannot show to have written.
+func TestOwnersMail(t *testing.T) {
+	w := newWorld(t)
+	w.role("bob", secretList, list.RoleOwner)
+	w.start()
+	alice, mallory, key := w.people["alice"], w.people["mallory"], w.keys[secretList]
+	const owner = "secret-owner@lists.example.org"
+	has(t, "in clear", w.say(mallory.Address, owner, mail(mallory.Address, owner, smimetest.Text("please\r\n"))), "to bob@example.org: Mail to "+owner)
+	got := w.say(mallory.Address, owner, mail(mallory.Address, owner, smimetest.Encrypt(mallory.Sign(text), key)))
+	has(t, "encrypted and signed", got, "sealed to bob")
+	stolen := smimetest.Encrypt(alice.Sign(text), key)
+	if got := w.say(mallory.Address, owner, mail(mallory.Address, owner, stolen)); len(got) != 0 {
+		t.Errorf("a stolen ciphertext: %s", got)
+	}
+	if got := w.say("", owner, mail("mailer-daemon@example.net", owner, smimetest.Text("bounce\r\n"))); len(got) != 0 {
+		t.Errorf("a bounce: %s", got)
+	}
+	has(t, "to the editors", w.say(mallory.Address, "secret-editor@lists.example.org", mail(mallory.Address, "secret-editor@lists.example.org", smimetest.Text("x\r\n"))), "to bob@example.org")
+	for _, m := range w.sink.Mails() {
+		if bytes.Contains(m.Octets, []byte(marker)) {
+			t.Error("something decrypted leaves in clear")
+		}
+	}
+}

@@ -244,9 +244,8 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	switch item.Kind {
 	case store.KindCommand, store.KindSubscribe, store.KindUnsubscribe:
 		return false, d.commands(ctx, item)
-	}
-	if item.Kind != store.KindPost {
-		return false, d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemDone, Reason: string(item.Kind) + "_mail"})
+	case store.KindOwner, store.KindEditor:
+		return false, d.forward(ctx, item)
 	}
 	l, err := d.Store.ListByID(ctx, item.List)
 	if err != nil {

@@ -38,6 +38,7 @@ const (
 	Moderate            = "moderate"             // to an editor: a post waits for your decision, and is attached
 	ModerationSummary   = "moderation_summary"   // to an editor: how many wait
 	ArchivedPost        = "archived_post"        // to a member who asked for a post of the archive, which is attached
+	Forwarded           = "forwarded"            // to an owner or editor: mail to LIST-owner or -editor, which is attached
 	Welcome             = "welcome"              // to a new member
 	Farewell            = "farewell"             // to who was one
 	Invitation          = "invitation"           // to somebody: how to subscribe
