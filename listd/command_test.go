@@ -488,3 +488,61 @@ func TestOwnersMail(t *testing.T) {
 		}
 	}
 }
+
+// TestKeysAreWorthWhatCarriedThem is invariant 12: on a list that demands encryption a key to what an owner may do leaves
+// only sealed; one to come, to leave or to pause may go in clear.
+func TestKeysAreWorthWhatCarriedThem(t *testing.T) {
+	w := newWorld(t)
+	w.role("alice", secretList, list.RoleOwner)
+	w.set(secretList, "encryption", "required", "visibility", "noconceal")
+	w.start()
+	alice := w.people["alice"]
+	got := w.say(alice.Address, robot, command(alice.Address, robot, "add secret zoe@example.org\ndel secret bob@example.org\n", nil))
+	for _, m := range got {
+		if key := keyIn.FindString(m); key != "" && !strings.HasPrefix(m, "sealed to alice") {
+			t.Errorf("in clear: %s", m)
+		}
+	}
+	has(t, "owner, unproven", got, "sealed to alice", "to add zoe@example.org")
+	has(t, "leaving", w.say(alice.Address, robot, command(alice.Address, robot, "signoff secret\n", nil)), "to alice@example.org: Is this yours? UNSUBSCRIBE")
+	for _, m := range w.sink.Mails() {
+		if bytes.Contains(m.Octets, []byte("zoe@example.org")) {
+			t.Error("whom the owner wants on the list leaves in clear")
+		}
+	}
+	// A signed post that its author addressed to the list, under protection, is no command to its other addresses.
+	post := alice.Sign(smimetest.Entity("From: " + alice.Address + "\r\nTo: " + secretList + "\r\nContent-Type: text/plain; hp=\"clear\"\r\n\r\nx\r\n"))
+	const leave = "secret-unsubscribe@lists.example.org"
+	got = w.say(alice.Address, leave, mail(alice.Address, secretList, post))
+	if !w.isMember(alice.Address, secretList) {
+		t.Errorf("a captured post took her off the list: %s", got)
+	}
+	meant := alice.Sign(smimetest.Entity("From: " + alice.Address + "\r\nTo: " + leave + "\r\nContent-Type: text/plain; hp=\"clear\"\r\n\r\nx\r\n"))
+	w.say(alice.Address, leave, mail(alice.Address, leave, meant))
+	if w.isMember(alice.Address, secretList) {
+		t.Error("she meant it")
+	}
+}
+
+// TestInvitationsAreCapped: a forged member invites few strangers.
+func TestInvitationsAreCapped(t *testing.T) {
+	w := newWorld(t)
+	w.set(wallList, "visibility", "noconceal")
+	w.start()
+	for i := range 3 {
+		var b strings.Builder
+		for j := range 45 {
+			fmt.Fprintf(&b, "quiet invite wall u%d.%d@elsewhere.example\n", i, j)
+		}
+		w.say("alice@example.org", robot, command("alice@example.org", robot, b.String(), nil))
+	}
+	n := 0
+	for _, m := range w.sink.Mails() {
+		if strings.HasSuffix(m.ForwardPaths[0], "@elsewhere.example") {
+			n++
+		}
+	}
+	if n > 30 {
+		t.Errorf("%d invitations", n)
+	}
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
+	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
 )
 
@@ -14,6 +15,7 @@ import (
 const (
 	shownArchive = 500 // posts that INDEX names, the newest
 	maxFetched   = 50  // posts of an archive that a person is sent in a day
+	maxUnproven  = 5   // likewise, where it is not proven that it was he who asked
 )
 
 // archive returns a list's archive, newest first, to whom belongs to the list.
@@ -70,12 +72,15 @@ func (a *Admin) ArchiveGet(ctx context.Context, r Requester, l list.List, what s
 	if len(items) == 0 {
 		return Done{}, refused("INDEX names those there are", "%s keeps no message %s", l.Address, Printable(what))
 	}
-	sent := 0
+	sent, limit := 0, maxFetched
+	if r.Method == scenario.SMTP {
+		limit = maxUnproven
+	}
 	for _, i := range slices.Backward(items) {
 		n, err := a.Store.QueueNoticesAbout(ctx, i.ID, []store.Notice{{
 			Template: notice.ArchivedPost, List: l.ID, To: r.Address, Attach: true, Sealed: i.Encrypted || l.Policy.DemandsEncryption() || l.Policy.Encryption == list.EncryptAlways,
 			Params: map[string]string{"id": i.ID, "received": i.Received.UTC().Format("2006-01-02 15:04 UTC"), "message_id": ""},
-			Key:    notice.ArchivedPost + "/" + r.Address.Key(), Every: day, Limit: maxFetched,
+			Key:    notice.ArchivedPost + "/" + r.Address.Key(), Every: day, Limit: limit,
 		}})
 		if err != nil {
 			return Done{}, Explain(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/mail"
+	"slices"
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
@@ -16,6 +17,12 @@ type Digest struct {
 	List  list.List
 	Posts [][]byte
 	Stamp Stamp // of the last of them
+}
+
+// Missing stands in a digest for a post that cannot be opened any more.
+func Missing(received time.Time) []byte {
+	text := entity.PlainText("A message that the list received on " + received.UTC().Format(time.RFC1123Z) + " cannot be opened any more.\n")
+	return slices.Concat([]byte("Content-Type: message/rfc822\r\n\r\nSubject: A message that cannot be opened\r\nMIME-Version: 1.0\r\n"), text)
 }
 
 // Content returns the entity that is sealed, or sent in clear.

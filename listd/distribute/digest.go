@@ -2,6 +2,7 @@ package distribute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,6 +80,9 @@ func (d *Distributor) prepareDigest(ctx context.Context, l list.List, items []st
 	sealed := l.Policy.Encryption == list.EncryptAlways
 	for _, item := range items {
 		one, err := d.attachment(ctx, l, item.ID)
+		if errors.Is(err, errNotOpened) { // one bad post harms itself only (invariant 9)
+			one, err = compose.Missing(item.Received), nil
+		}
 		if err != nil {
 			return nil, err
 		}

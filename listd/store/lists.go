@@ -193,7 +193,7 @@ func (s *Store) ApplyList(ctx context.Context, l list.List, put, remove []list.M
 			return err
 		}
 		for _, m := range remove {
-			if _, err := h.exec(ctx, `DELETE FROM member WHERE list = ? AND address_key = ? AND role = ?`, l.ID, m.Address.Key(), m.Role); err != nil {
+			if _, err := removeMember(ctx, h, l.ID, m.Address, m.Role); err != nil {
 				return err
 			}
 		}
@@ -220,6 +220,7 @@ func (s *Store) RemoveList(ctx context.Context, id list.ID) error {
 		for _, statement := range []string{
 			`DELETE FROM delivery WHERE list = ?`,
 			`DELETE FROM item WHERE list = ?`,
+			`DELETE FROM token WHERE list = ?`,
 		} {
 			if _, err := h.exec(ctx, statement, id); err != nil {
 				return err
@@ -320,11 +321,11 @@ func (s *Store) ChangeMembers(ctx context.Context, id list.ID, role list.Role, a
 func (s *Store) RemoveMembers(ctx context.Context, id list.ID, role list.Role, addresses []list.Address) (removed int, err error) {
 	err = s.write(ctx, "remove members of list number "+id.String(), func(h handle) error {
 		for _, a := range addresses {
-			n, err := h.exec(ctx, `DELETE FROM member WHERE list = ? AND address_key = ? AND role = ?`, id, a.Key(), role)
+			n, err := removeMember(ctx, h, id, a, role)
 			if err != nil {
 				return err
 			}
-			removed += int(n)
+			removed += n
 		}
 		if removed == 0 {
 			return nil
@@ -335,6 +336,16 @@ func (s *Store) RemoveMembers(ctx context.Context, id list.ID, role list.Role, a
 		removed = 0
 	}
 	return removed, err
+}
+
+// removeMember takes one person out of a role, and voids the tokens that he was
+// sent about the list (invariant 12).
+func removeMember(ctx context.Context, h handle, id list.ID, a list.Address, role list.Role) (int, error) {
+	n, err := h.exec(ctx, `DELETE FROM member WHERE list = ? AND address_key = ? AND role = ?`, id, a.Key(), role)
+	if err == nil && n > 0 {
+		_, err = h.exec(ctx, `DELETE FROM token WHERE list = ? AND lower(sender) = ?`, id, a.Key())
+	}
+	return int(n), err
 }
 
 // MemberFilter chooses members. The zero value is everybody.
