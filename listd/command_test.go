@@ -546,3 +546,87 @@ func TestInvitationsAreCapped(t *testing.T) {
 		t.Errorf("%d invitations", n)
 	}
 }
+
+// TestFurtherAddress: a member gets his posts at another address, too, once both have confirmed; the older ones are told,
+// and it goes when he goes.
+func TestFurtherAddress(t *testing.T) {
+	w := newWorld(t)
+	w.set(wallList, "visibility", "noconceal")
+	w.start()
+	const from, home = "alice@example.org", "alice@home.example"
+	got := w.say(from, robot, command(from, robot, "address wall "+home+"\n", nil))
+	has(t, "the member is asked", got, "to "+from, "goes to alice@example.org on the list wall@lists.example.org to alice@home.example, too", "AUTH ")
+	got = w.say(from, robot, command(from, robot, "auth "+keyIn.FindString(strings.Join(got, "\n"))+"\n", nil))
+	if w.isMember(home, wallList) {
+		t.Fatal("the new address was not asked")
+	}
+	has(t, "then the new address", got, "to "+home, "AUTH ")
+	var key string
+	for _, m := range got {
+		if strings.HasPrefix(m, "to "+home) {
+			key = keyIn.FindString(m)
+		}
+	}
+	got = w.say(home, robot, command(home, robot, "auth "+key+"\n", nil))
+	has(t, "the older one is told", got, "to "+from, "One more address", home)
+	if !w.isMember(home, wallList) {
+		t.Fatal("it is not on the list")
+	}
+	w.settled(w.send("bob@example.org", wallList, mail("bob@example.org", wallList, smimetest.Text("x\r\n"))))
+	n := 0
+	for _, m := range w.sink.To(home) {
+		if m.ReversePath != "" {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d posts at the new address", n)
+	}
+	// Somebody else's word is worth nothing.
+	got = w.say("mallory@example.org", robot, command("mallory@example.org", robot, "address wall mallory@home.example\n", w.people["mallory"]))
+	has(t, "an outsider", got, "is not on wall@lists.example.org")
+	got = w.say(from, robot, command(from, robot, "signoff wall\n", w.people["alice"]))
+	has(t, "she leaves", got, "no longer on")
+	if w.isMember(home, wallList) {
+		t.Error("her other address stays")
+	}
+}
+
+// TestApprovalIsOfOneContent: an approval of other content than the post has now is none; and who must authenticate and be
+// moderated does both.
+func TestApprovalIsOfOneContent(t *testing.T) {
+	w := newWorld(t)
+	w.rules(openList, "true() smtp,smime -> editorkey\n")
+	w.rules(wallList, "is_subscriber([listname],[sender]) smtp -> request_auth\ntrue() md5 -> editorkey\n")
+	for _, l := range []string{openList, wallList} {
+		w.role("bob", l, list.RoleEditor)
+	}
+	w.start()
+	alice := w.people["alice"]
+	held := w.expect("held", alice.Address, openList, mail(alice.Address, openList, smimetest.Encrypt(alice.Sign(text), w.keys[openList])), store.ItemHeld, "editorkey", 0)
+	w.must(w.sealist.Store.Resume(t.Context(), held.ID, list.Address{}, list.MustParseAddress("bob@example.org"), "of something else"))
+	w.until("it is held anew", func() bool {
+		item, err := w.sealist.Store.Item(t.Context(), held.ID)
+		w.must(err)
+		return item.State == store.ItemHeld && item.Updated.After(held.Updated)
+	})
+	if len(w.copies("carol")) != 0 {
+		t.Error("it was distributed")
+	}
+
+	got := w.say(alice.Address, wallList, mail(alice.Address, wallList, smimetest.Text("x\r\n")))
+	got = w.say(alice.Address, robot, command(alice.Address, robot, "confirm "+keyIn.FindString(strings.Join(got, "\n"))+"\n", nil))
+	w.until("bob is asked", func() bool { return strings.Contains(w.lastTo("bob@example.org"), "DISTRIBUTE") })
+	key := keyIn.FindString(w.lastTo("bob@example.org"))
+	w.say("bob@example.org", robot, command("bob@example.org", robot, "distribute wall "+key+"\n", nil))
+	w.until("it is distributed", func() bool { return len(w.copies("carol")) == 1 })
+}
+
+// lastTo is the last mail to somebody, as he reads it.
+func (w *world) lastTo(address string) string {
+	mails := w.sink.To(address)
+	if len(mails) == 0 {
+		return ""
+	}
+	return w.read(mails[len(mails)-1])
+}

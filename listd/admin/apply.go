@@ -32,6 +32,8 @@ type MemberLine struct {
 	Name      string `yaml:"name,omitempty" json:"name,omitempty"`
 	Reception string `yaml:"reception,omitempty" json:"reception,omitempty"` // empty: mail
 	Suspended bool   `yaml:"suspended,omitempty" json:"suspended,omitempty"`
+	Conceal   bool   `yaml:"conceal,omitempty" json:"conceal,omitempty"`
+	Person    string `yaml:"person,omitempty" json:"person,omitempty"` // whose further address this is
 }
 
 // ExportList writes a list as a file: every setting, and everybody who was put
@@ -65,7 +67,7 @@ func (a *Admin) ExportList(ctx context.Context, listText string, out io.Writer) 
 }
 
 func lineOf(m list.Member) MemberLine {
-	line := MemberLine{Address: m.Address.String(), Role: string(m.Role), Name: m.Name, Suspended: m.Suspended}
+	line := MemberLine{Address: m.Address.String(), Role: string(m.Role), Name: m.Name, Suspended: m.Suspended, Conceal: m.Conceal, Person: m.Person}
 	if m.Reception != list.ReceiveMail {
 		line.Reception = string(m.Reception)
 	}
@@ -255,12 +257,12 @@ func (a *Admin) applyMembers(ctx context.Context, l list.List, lines []MemberLin
 }
 
 func sameTreatment(a, b list.Member) bool {
-	return a.Name == b.Name && a.Reception == b.Reception && a.Suspended == b.Suspended
+	return a.Name == b.Name && a.Reception == b.Reception && a.Suspended == b.Suspended && a.Conceal == b.Conceal && a.Person == b.Person
 }
 
 // memberOf reads one line of a file.
 func memberOf(line MemberLine) (list.Member, error) {
-	m := list.Member{Name: line.Name, Suspended: line.Suspended}
+	m := list.Member{Name: line.Name, Suspended: line.Suspended, Conceal: line.Conceal, Person: line.Person}
 	var err error
 	if m.Address, err = list.ParseAddress(line.Address); err != nil {
 		return m, err

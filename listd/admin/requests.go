@@ -347,6 +347,10 @@ func (a *Admin) Confirm(ctx context.Context, key string) (Done, error) {
 		return Done{}, errKey(token.ErrToken)
 	}
 	switch claim.Operation {
+	case "address": // the member has confirmed
+		return by.AddAddress(ctx, r, l, email)
+	case "join": // so has the new address
+		return by.joinAddress(ctx, l, claim.Sender, email)
 	case "subscribe":
 		return by.Subscribe(ctx, r, l, email, rest)
 	case "unsubscribe":

@@ -126,6 +126,8 @@ func performOn(ctx context.Context, a *admin.Admin, from admin.Requester, l list
 		return a.Subscribe(ctx, from, l, list.Address{}, c.Name)
 	case Unsubscribe:
 		return a.Unsubscribe(ctx, from, l, c.Address)
+	case Address:
+		return a.AddAddress(ctx, from, l, c.Address)
 	case Add:
 		return a.Add(ctx, from, l, c.Address, c.Name)
 	case Del:

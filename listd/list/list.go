@@ -194,6 +194,7 @@ type Member struct {
 	Reception Reception `json:"reception,omitempty"`
 	Suspended bool      `json:"suspended,omitempty"` // receives no posts for now
 	Conceal   bool      `json:"conceal,omitempty"`   // other members do not see him
+	Person    string    `json:"person,omitempty"`    // key of the address whose further address this is; "": it is nobody's
 	Included  bool      `json:"included,omitempty"`  // put here by an include alone, and not by hand
 	Added     time.Time `json:"added"`               // UTC
 }

@@ -40,6 +40,7 @@ const (
 	ArchivedPost        = "archived_post"        // to a member who asked for a post of the archive, which is attached
 	Forwarded           = "forwarded"            // to an owner or editor: mail to LIST-owner or -editor, which is attached
 	Welcome             = "welcome"              // to a new member
+	AddressAdded        = "address_added"        // to each address of a member: one more gets his posts
 	Farewell            = "farewell"             // to who was one
 	Invitation          = "invitation"           // to somebody: how to subscribe
 	Reminder            = "reminder"             // to a member: that he is one
