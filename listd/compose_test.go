@@ -68,7 +68,7 @@ func TestReception(t *testing.T) {
 type dns map[string]string
 
 func (d dns) LookupTXT(_ context.Context, name string) ([]string, error) {
-	switch text, ok := d[name]; {
+	switch text, ok := d[strings.TrimSuffix(name, ".")]; {
 	case !ok:
 		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 	case text == "!":
@@ -134,6 +134,31 @@ func TestListsOwnCertificate(t *testing.T) {
 	w.expect("at the other list", copies[0].ReversePath, openList, copies[0].Octets, store.ItemDone, "", 3)
 	if from := parse(t, w.copies("bob")[0].Octets).Header().Get("From"); !strings.Contains(from, secretList) {
 		t.Errorf("a person reads From %s", from)
+	}
+}
+
+// TestPeopleBesideLists: somebody whose address is in a domain of the lists is no list for that.
+func TestPeopleBesideLists(t *testing.T) {
+	w := newWorld(t)
+	for _, address := range []string{wallList, secretList} {
+		l, err := w.sealist.Store.List(t.Context(), list.MustParseAddress(address))
+		w.must(err)
+		_, err = w.sealist.Store.AddMembers(t.Context(), l.ID, []list.Member{{Address: list.MustParseAddress("dora@lists.example.org")}, {Address: list.MustParseAddress(plainList)}})
+		w.must(err)
+	}
+	w.set(wallList, "from_policy", "always")
+	w.start()
+	alice := w.people["alice"]
+	w.expect("in clear", alice.Address, wallList, mail(alice.Address, wallList, smimetest.Text("x\r\n")), store.ItemDone, "", 5)
+	for address, rewritten := range map[string]bool{"dora@lists.example.org": true, plainList: false} {
+		if from := parse(t, w.sink.To(address)[0].Octets).Header().Get("From"); strings.Contains(from, wallList) != rewritten {
+			t.Errorf("%s reads From %s", address, from)
+		}
+	}
+	w.expect("encrypted", alice.Address, secretList, mail(alice.Address, secretList, smimetest.Encrypt(alice.Sign(text), w.keys[secretList])), store.ItemDone, "", 3)
+	w.until("dora is told that she has no certificate", func() bool { return len(w.sink.To("dora@lists.example.org")) == 2 })
+	if n := len(w.sink.To(plainList)); n != 1 {
+		t.Errorf("the list that is a member got %d mails, a notice among them", n)
 	}
 }
 

@@ -23,7 +23,7 @@ func (p Post) Attached() ([]byte, error) {
 	}
 	content := p.Message.Payload
 	if !p.Message.Encrypted {
-		if content, err = bare(p.Message.Outer); err != nil {
+		if content, err = bare(p.Message.Outer, structural); err != nil {
 			return nil, err
 		}
 	}

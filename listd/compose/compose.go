@@ -63,8 +63,11 @@ func (p Post) Undone() []string {
 	if policy.SubjectTag != "" && p.protects("Subject") {
 		undone = append(undone, "subject_tag: the author protects the Subject")
 	}
-	if policy.ReplyTo.Mode != list.ReplyToSender && p.protects("Reply-To") {
+	if (policy.ReplyTo.Mode != list.ReplyToSender || policy.ReplyToForced) && p.protects("Reply-To") {
 		undone = append(undone, "reply_to: the author protects Reply-To")
+	}
+	if policy.FromPolicy != list.FromKeep && p.protects("From") {
+		undone = append(undone, "from_policy: the author protects From")
 	}
 	return undone
 }
@@ -76,21 +79,25 @@ func (p Post) protects(name string) bool { return len(p.Message.Protection.Field
 // in clear, with the list's header and footer where they may stand.
 func (p Post) Content() (*entity.Entity, error) {
 	content := p.Message.Payload
-	if !p.Message.Encrypted {
-		var err error
-		if content, err = bare(p.Message.Outer); err != nil {
-			return nil, err
-		}
+	var err error
+	switch {
+	case p.anonymous():
+		content, err = bare(content, nameless)
+	case !p.Message.Encrypted:
+		content, err = bare(content, structural)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return p.framed(content)
 }
 
 // bare is the entity that a message is, without the fields that are not about
 // its content.
-func bare(e *entity.Entity) (*entity.Entity, error) {
+func bare(e *entity.Entity, about func(entity.Field) bool) (*entity.Entity, error) {
 	var fields entity.Header
 	for _, f := range e.Header() {
-		if structural(f) && !f.Is("MIME-Version") {
+		if about(f) && !f.Is("MIME-Version") {
 			fields = append(fields, f)
 		}
 	}
@@ -101,6 +108,11 @@ func bare(e *entity.Entity) (*entity.Entity, error) {
 // structural tells whether a field describes the content and nothing else.
 func structural(f entity.Field) bool {
 	return f.Is("MIME-Version") || strings.HasPrefix(strings.ToLower(f.Name), "content-")
+}
+
+// nameless tells whether a field says how the content is to be read, and nothing else.
+func nameless(f entity.Field) bool {
+	return slices.ContainsFunc([]string{"Content-Type", "Content-Transfer-Encoding", "Content-Disposition"}, f.Is)
 }
 
 // SealedHeader returns the outer fields of a sealed copy, without those that

@@ -79,7 +79,7 @@ func multipart(id string, parts [][]byte) []byte {
 		boundary += "_"
 	}
 	var b bytes.Buffer
-	b.WriteString("Content-Type: multipart/mixed; boundary=\"" + boundary + "\"\r\n\r\n")
+	b.WriteString("Content-Type: multipart/mixed; boundary=\"" + boundary + "\"\r\nContent-Transfer-Encoding: " + widest(parts) + "\r\n\r\n")
 	for _, part := range parts {
 		b.WriteString("--" + boundary + "\r\n")
 		b.Write(part)
@@ -87,6 +87,22 @@ func multipart(id string, parts [][]byte) []byte {
 	}
 	b.WriteString("--" + boundary + "--\r\n")
 	return b.Bytes()
+}
+
+// widest is the transfer encoding of a multipart of these parts (RFC 2045 section 6.4).
+func widest(parts [][]byte) string {
+	encoding := "7bit"
+	for _, part := range parts {
+		if e, err := entity.Parse(part, entity.DefaultLimits()); err == nil {
+			if own, err := e.TransferEncoding(); err == nil && own == "binary" {
+				return own
+			}
+		}
+		if slices.ContainsFunc(part, func(b byte) bool { return b >= utf8.RuneSelf }) {
+			encoding = "8bit"
+		}
+	}
+	return encoding
 }
 
 // plainText returns the text of content that is nothing but text to which a
@@ -111,8 +127,30 @@ func (p Post) anonymous() bool { return !p.List.Policy.AnonymousSender.IsZero() 
 // identified tells whether the content itself names its author in a way that
 // cannot be taken out: by a signature, or in header fields within.
 func (p Post) identified() bool {
-	if p.untouchable() != "" && p.List.Agent == list.NoAgent {
+	if p.untouchable() != "" && p.List.Agent == list.NoAgent || vouched(p.Message.Content) {
 		return true
 	}
 	return p.Message.Encrypted && slices.ContainsFunc(p.Message.Payload.Header(), func(f entity.Field) bool { return !structural(f) })
+}
+
+// vouched tells whether a signature stands anywhere within MIME parts, of
+// OpenPGP (RFC 3156) or S/MIME, or may: what is encrypted or cannot be read is
+// taken to hold one.
+func vouched(e *entity.Entity) bool {
+	switch typ, _ := e.MediaType(); typ {
+	case "multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime":
+		return true
+	case "message/rfc822", "message/global":
+		octets, err := e.Decoded()
+		if err != nil {
+			return true
+		}
+		inner, err := e.Nested(octets)
+		return err != nil || vouched(inner)
+	}
+	if !e.IsMultipart() {
+		return false
+	}
+	parts, err := e.Parts()
+	return err != nil || slices.ContainsFunc(parts.Parts, vouched)
 }

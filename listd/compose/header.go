@@ -16,13 +16,15 @@ import (
 var keptSealed = []string{"From", "To", "Cc", "Date", "Message-ID", "Subject", "In-Reply-To", "References", loopField}
 
 // keptAnonymous are the fields of its author's that a copy of an anonymous list
-// keeps.
-var keptAnonymous = []string{"Subject", "In-Reply-To", "References", loopField}
+// keeps as they are.
+var keptAnonymous = []string{"Subject", loopField}
 
 // droppedClear are the outer fields that a copy in clear does not keep. RFC
 // 2369 section 3 and RFC 2919 section 3: List-* fields are this list's to set.
-// A Bcc that the author's program left in is nobody's business.
-var droppedClear = []string{"Return-Path", "Sender", "Precedence", "Bcc"}
+// A Bcc that the author's program left in is nobody's business. Receipts, which
+// it asks for, would tell the author who is on the list.
+var droppedClear = []string{"Return-Path", "Sender", "Precedence", "Bcc", "Errors-To",
+	"Disposition-Notification-To", "Return-Receipt-To", "X-Confirm-Reading-To"}
 
 // required are the fields that a copy has whatever remove_headers says.
 var required = []string{"From", "Date", "Message-ID", loopField}
@@ -38,15 +40,15 @@ func (p Post) header(to Reader, sealed bool, about func(entity.Field) bool) ([]b
 	var b entity.Builder
 	addOwn(&b, p.List)
 	p.addMissing(&b)
-	rewritten := false
+	rewritten := p.rewrites(to)
+	if rewritten {
+		b.AddAddresses("From", p.viaList())
+	}
 	for _, f := range p.Message.Outer.Header() {
 		switch {
 		case !p.keeps(f, sealed, about):
-		case f.Is("From") && p.RewriteFrom && to == Person:
-			if !rewritten {
-				b.AddAddresses("From", p.viaList())
-			}
-			rewritten = true
+		case f.Is("From") && rewritten:
+		case f.Value() == "" && (f.Is("Message-ID") || f.Is("Date")): // it was added
 		case f.Is("Subject"):
 			p.addSubject(&b, f)
 		default:
@@ -56,9 +58,42 @@ func (p Post) header(to Reader, sealed bool, about func(entity.Field) bool) ([]b
 	if p.anonymous() {
 		b.AddAddresses("From", mail.Address{Address: p.List.Policy.AnonymousSender.String()})
 		b.AddAddresses("To", mail.Address{Address: p.List.Address.String()})
+		for _, name := range []string{"In-Reply-To", "References"} {
+			if ids := p.ownIDs(p.Message.Outer.Header().Get(name)); ids != "" {
+				b.Add(name, ids)
+			}
+		}
 	}
 	p.addReplyTo(&b, sealed, rewritten)
 	return b.Octets()
+}
+
+// rewrites tells whether the list stands in From. An author who protects his
+// From stays there: readers see the protected one, and are warned where the
+// outer differs (RFC 9788 section 4.4).
+func (p Post) rewrites(to Reader) bool {
+	return p.RewriteFrom && to == Person && !p.anonymous() && !p.protects("From")
+}
+
+// maxIDs bounds how many messages of a thread a copy names.
+const maxIDs = 50
+
+// ownIDs keeps the Message-IDs that an anonymous list made itself: the others
+// have the names of their authors' machines in them.
+func (p Post) ownIDs(value string) string {
+	var own []string
+	for id := range strings.FieldsSeq(value) {
+		left, ok := strings.CutSuffix(id, "@"+p.List.Address.Domain()+">")
+		if left, opens := strings.CutPrefix(left, "<"); ok && opens && len(own) < maxIDs && spoolID(left) {
+			own = append(own, id)
+		}
+	}
+	return strings.Join(own, " ")
+}
+
+// spoolID tells whether a word has the form of a spool item's ID.
+func spoolID(s string) bool {
+	return len(s) == 13 && !strings.ContainsFunc(s, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'v') })
 }
 
 // keeps tells whether a copy has an outer field of the post, changed or not.
@@ -123,12 +158,27 @@ func (p Post) addMissing(b *entity.Builder) {
 func (p Post) viaList() mail.Address {
 	name := p.List.Name()
 	if author, ok := p.author(); ok {
-		if name = decoded(author.Name); name == "" {
+		if name = displayName(decoded(author.Name)); name == "" {
 			name, _, _ = strings.Cut(author.Address, "@")
 		}
 		name += " via " + p.List.Name()
 	}
 	return mail.Address{Name: name, Address: p.List.Address.String()}
+}
+
+// maxName bounds the name of an author, in octets.
+const maxName = 100
+
+// displayName makes a name that any header field can hold: what a stranger
+// encoded into his must not stop the copies.
+func displayName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	return strings.ToValidUTF8(s[:min(len(s), maxName)], "")
 }
 
 // author is the one address of the one outer From field.

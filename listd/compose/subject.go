@@ -26,7 +26,18 @@ func (p Post) addSubject(b *entity.Builder, f entity.Field) {
 		b.AddField(f)
 		return
 	}
-	b.AddText("Subject", tagged(tag, subject))
+	subject = tagged(tag, subject)
+	var try entity.Builder
+	if try.AddText("Subject", subject); failed(&try) {
+		b.AddField(f) // a word of it is longer than a line may be
+		return
+	}
+	b.AddText("Subject", subject)
+}
+
+func failed(b *entity.Builder) bool {
+	_, err := b.Octets()
+	return err != nil
 }
 
 // reply is what programs write before the Subject that is answered.

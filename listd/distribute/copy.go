@@ -2,6 +2,7 @@ package distribute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,7 +90,7 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, batch []sto
 	}
 	if p.clear != nil {
 		for _, i := range entitled {
-			parts := p.clear[d.reader(batch[i].Address)]
+			parts := p.clear[d.reader(ctx, p, batch[i].Address)]
 			out[i] = queue.Copy{ReversePath: p.reversePath, Parts: func() ([]relay.Segment, error) { return parts, nil }}
 		}
 		return
@@ -112,18 +113,28 @@ func (d *Distributor) renderSealed(ctx context.Context, p *post, batch []store.D
 			reason := withheldBecause(r)
 			out[i] = queue.Withheld{Reason: reason, Notices: d.noCertificate(ctx, p.list, batch[i].Address, reason)}
 		default:
-			out[i] = p.seal(p.header[d.reader(batch[i].Address)], r)
+			out[i] = p.seal(p.header[d.reader(ctx, p, batch[i].Address)], r)
 		}
 	}
 }
 
 // reader is as what somebody gets his copy: lists of this server judge the
 // author anew.
-func (d *Distributor) reader(a list.Address) compose.Reader {
-	if d.ours(a) {
+func (d *Distributor) reader(ctx context.Context, p *post, a list.Address) compose.Reader {
+	if p.rewritten && d.isList(ctx, a) {
 		return compose.AList
 	}
 	return compose.Person
+}
+
+// isList tells whether an address is that of a list here. People may have
+// theirs in the same domain.
+func (d *Distributor) isList(ctx context.Context, a list.Address) bool {
+	if len(d.Domains) > 0 && !d.ours(a) {
+		return false
+	}
+	_, err := d.Store.List(ctx, a)
+	return !errors.Is(err, store.ErrNotFound)
 }
 
 // announce makes the mail that says no more than that there is a post.
@@ -183,7 +194,7 @@ func withheldBecause(r resolver.Result) string {
 // noCertificate is what a member hears whose copy is withheld, at most once a
 // day and list: nothing where the list's owners are told instead.
 func (d *Distributor) noCertificate(ctx context.Context, l list.List, member list.Address, reason string) []store.Notice {
-	if l.Policy.MissingCertificate == list.MissingReport || d.ours(member) {
+	if l.Policy.MissingCertificate == list.MissingReport || d.isList(ctx, member) {
 		return nil
 	}
 	waiting, err := d.Store.CountWithheld(ctx, l.ID, member)

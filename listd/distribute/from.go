@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/sealist/sealist/listd/list"
@@ -23,6 +24,7 @@ type TXT interface {
 const (
 	dmarcTime = 5 * time.Second // an answer takes at most
 	dmarcKept = time.Hour       // it is kept
+	dmarcLost = time.Minute     // until one that did not come is asked for again
 	dmarcMost = 10_000          // domains, before all are forgotten
 )
 
@@ -69,26 +71,33 @@ func (d *Distributor) strictDMARC(ctx context.Context, domain string) bool {
 	if ok && now.Before(known.until) {
 		return known.strict
 	}
-	ctx, cancel := context.WithTimeout(ctx, dmarcTime)
+	asking, cancel := context.WithTimeout(ctx, dmarcTime)
 	defer cancel()
-	policy, err := d.askDMARC(ctx, domain)
-	if err != nil {
-		d.log.Warn("the DMARC policy of a domain cannot be had; the list stands in From", "domain", domain, "err", err)
+	policy, err := d.askDMARC(asking, domain)
+	strict, kept := policy == "quarantine" || policy == "reject", dmarcKept
+	switch {
+	case ctx.Err() != nil: // the server stops: that says nothing of DNS
 		return true
+	case err != nil:
+		d.log.Warn("the DMARC policy of a domain cannot be had; the list stands in From", "domain", domain, "err", err)
+		strict, kept = true, dmarcLost
 	}
-	strict := policy == "quarantine" || policy == "reject"
 	d.dmarc.mu.Lock()
 	defer d.dmarc.mu.Unlock()
 	if d.dmarc.known == nil || len(d.dmarc.known) >= dmarcMost {
 		d.dmarc.known = map[string]dmarcPolicy{}
 	}
-	d.dmarc.known[domain] = dmarcPolicy{strict, now.Add(dmarcKept)}
+	d.dmarc.known[domain] = dmarcPolicy{strict, now.Add(kept)}
 	return strict
 }
 
 // askDMARC returns the policy that counts for a domain, "" if there is none:
 // its own, or what its organisation says of subdomains (RFC 7489 section 6.6.3).
 func (d *Distributor) askDMARC(ctx context.Context, domain string) (string, error) {
+	domain, err := idna.Lookup.ToASCII(domain)
+	if err != nil {
+		return "", err
+	}
 	tags, err := d.dmarcRecord(ctx, domain)
 	if err != nil || tags != nil {
 		return tags["p"], err
@@ -105,7 +114,7 @@ func (d *Distributor) askDMARC(ctx context.Context, domain string) (string, erro
 
 // dmarcRecord returns the tags of a domain's one record, nil if it has none.
 func (d *Distributor) dmarcRecord(ctx context.Context, domain string) (map[string]string, error) {
-	texts, err := d.DNS.LookupTXT(ctx, "_dmarc."+domain)
+	texts, err := d.DNS.LookupTXT(ctx, "_dmarc."+domain+".") // with the dot no search domain is tried behind it
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound {
 		return nil, nil

@@ -25,6 +25,7 @@ type post struct {
 	size        int64
 	author      list.Address // who wrote it, or says so; zero: nobody does
 	received    time.Time
+	rewritten   bool // the list stands in From, but not for members that are lists
 
 	// A post that leaves in clear: the octets of a copy, by reader.
 	clear map[compose.Reader][]relay.Segment
@@ -119,6 +120,7 @@ func (d *Distributor) prepare(ctx context.Context, id string) (*post, error) {
 	}
 	p := &post{list: l, reversePath: l.Owner().String(), size: item.Size, received: item.Received, author: authorOf(item, outer), tails: map[*byte]relay.Segment{}}
 	c := compose.Post{List: l, Message: m, Stamp: compose.Stamp{ID: item.ID, Received: item.Received}, RewriteFrom: d.rewritesFrom(ctx, l, outer)}
+	p.rewritten = c.RewriteFrom
 	if item.Encrypted || l.Policy.Encryption == list.EncryptAlways {
 		err = d.prepareSealed(ctx, p, c)
 	} else {
