@@ -19,7 +19,7 @@ const sourceLists = "own lists"
 // to the list's own certificate, which no directory need have.
 type ownLists struct {
 	store   *store.Store
-	domains []string // of lists; empty: any may have some
+	domains []string // of lists; empty: those that have a robot
 }
 
 // Name implements resolver.Source.
@@ -29,6 +29,15 @@ func (ownLists) Name() string { return sourceLists }
 // answer for.
 func (o ownLists) Lookup(ctx context.Context, addresses []string) []directory.Answer {
 	answers := make([]directory.Answer, len(addresses))
+	if len(o.domains) == 0 { // every domain that has a list has a robot
+		robots, err := o.store.Robots(ctx)
+		if err != nil {
+			return directory.Fail(addresses, err)
+		}
+		for _, r := range robots {
+			o.domains = append(o.domains, r.Address.Domain())
+		}
+	}
 	for i, text := range addresses {
 		answers[i] = o.lookup(ctx, text)
 		answers[i].Address = text
@@ -38,7 +47,7 @@ func (o ownLists) Lookup(ctx context.Context, addresses []string) []directory.An
 
 func (o ownLists) lookup(ctx context.Context, text string) directory.Answer {
 	address, err := list.ParseAddress(text)
-	if err != nil || len(o.domains) > 0 && !slices.Contains(o.domains, address.Domain()) {
+	if err != nil || !slices.Contains(o.domains, address.Domain()) {
 		return directory.Answer{Err: directory.ErrNotSource}
 	}
 	l, err := o.store.List(ctx, address)
