@@ -95,7 +95,7 @@ func TestSubscription(t *testing.T) {
 	const zoe = "zoe@example.org"
 
 	got := w.say(zoe, robot, command(zoe, robot, "subscribe wall Zoe Z\n-- \nignored\n", nil))
-	has(t, "subscribe", got, "to "+zoe, "AUTH ", "to put zoe@example.org on the list wall@lists.example.org", "A message with a key was sent")
+	has(t, "subscribe", got, "to "+zoe, "AUTH ", "to put zoe@example.org on the list wall@lists.example.org", "or a message with a key was sent")
 	if w.isMember(zoe, wallList) {
 		t.Fatal("she is a member without having answered")
 	}
@@ -168,7 +168,7 @@ func TestOwnersDecide(t *testing.T) {
 	w.start()
 	const zoe = "zoe@example.org"
 	got := w.say(zoe, robot, command(zoe, robot, "subscribe wall\n", nil))
-	has(t, "the owners are asked", got, "The owners of wall@lists.example.org decide", "to alice@example.org", "to bob@example.org", "zoe@example.org asks to subscribe")
+	has(t, "the owners are asked", got, "or to the owners", "to alice@example.org", "to bob@example.org", "zoe@example.org asks to subscribe")
 	keys := map[string]string{}
 	for _, m := range got {
 		for _, name := range []string{"alice", "bob"} {
@@ -629,4 +629,28 @@ func (w *world) lastTo(address string) string {
 		return ""
 	}
 	return w.read(mails[len(mails)-1])
+}
+
+// TestNobodySpeaksThroughTheServer is invariant 13: whoever forges somebody's address has no words of his own sent to him.
+func TestNobodySpeaksThroughTheServer(t *testing.T) {
+	w := newWorld(t)
+	w.set(wallList, "visibility", "noconceal")
+	w.start()
+	const victim, words = "alice@example.org", "call-900-now"
+	for _, text := range []string{
+		words + "\n", "help\n" + words + "\n", "subscribe wall " + words + "\n", "subscribe " + words + "\n", "info " + words + "\n", "set " + words + " mail\n", "set wall " + words + "\n",
+		"get wall " + words + "\n", "auth " + words + "\n", "reject wall " + words + " " + words + "\n", "review wall " + words + "\n", "invite wall x@example.net " + words + "\n",
+	} {
+		octets := append([]byte("Message-ID: <"+words+" \"x\"@y>\r\n"), command(victim, robot, text, nil)...)
+		for _, m := range w.say(victim, robot, octets) {
+			if strings.Contains(m, words) {
+				t.Errorf("%q:\n%s", text, m)
+			}
+		}
+	}
+	for _, m := range w.sink.Mails() {
+		if bytes.Contains(m.Octets, []byte(words)) {
+			t.Errorf("%s", m.Octets)
+		}
+	}
 }

@@ -47,19 +47,27 @@ func Run(ctx context.Context, a *admin.Admin, m Mail) (Report, error) {
 			if done.Quiet || c.Quiet {
 				continue
 			}
-			report.say(c, done.Text)
+			report.say(m, c, done.Text, unproven[c.Verb])
 			report.Lines = append(report.Lines, indented(done.Lines)...)
 			report.Secret = report.Secret || done.Secret
 		case errors.As(err, &explained) && explained.Kind != admin.Environment:
 			report.Done = append(report.Done, string(c.Verb)+" refused")
-			report.say(c, sentence(explained))
+			plain := "" // what is wrong with a key repeats nothing
+			if c.List != "" && c.Key == "" {
+				plain = "It was not done: there is no such list, or its rules do not let you."
+			}
+			report.say(m, c, sentence(explained), plain)
 		default:
 			return report, fmt.Errorf("%s: %w", c.Verb, err)
 		}
 	}
 	switch {
 	case problem != nil:
-		report.Lines = append(report.Lines, "> "+problem.Line, "  This was read no further: "+problem.Why+".", "")
+		line := "> " + problem.Line
+		if m.From.Method == scenario.SMTP {
+			line = "Behind these commands:"
+		}
+		report.Lines = append(report.Lines, line, "  This was read no further: "+problem.Why+".", "")
 		report.Done = append(report.Done, "stopped")
 	case len(commands) == 0:
 		report.Lines = append(report.Lines, "There is no command in your message.", "")
@@ -71,8 +79,25 @@ func Run(ctx context.Context, a *admin.Admin, m Mail) (Report, error) {
 // public are the commands about which anybody may get an answer.
 var public = []Verb{Help, Lists, Info, Subscribe}
 
-func (r *Report) say(c Command, text string) {
-	r.Lines = append(r.Lines, "> "+c.Line, "  "+text, "")
+// unproven is what a sender who is not authenticated hears of a command, where
+// the whole answer would repeat what was written: somebody else may have written
+// it, to have the server say it to him (invariant 13).
+var unproven = map[Verb]string{
+	Subscribe: asked, Unsubscribe: asked, Add: asked, Del: asked, Invite: "It is done.", Set: asked, Address: asked,
+}
+
+const asked = "It is done, or a message with a key was sent to whom it concerns, or to the owners: the key lets it be done."
+
+// say tells what became of a command: to whoever is authenticated in full.
+func (r *Report) say(m Mail, c Command, full, plain string) {
+	if m.From.Method == scenario.SMTP {
+		if plain == "" {
+			plain = full
+		}
+		r.Lines = append(r.Lines, string(c.Verb)+":", "  "+plain, "")
+		return
+	}
+	r.Lines = append(r.Lines, "> "+c.Line, "  "+full, "")
 }
 
 func indented(lines []string) []string {

@@ -45,7 +45,7 @@ func (d *Distributor) answerTo(ctx context.Context, s Submission, v verdict) (st
 	return store.Notice{
 		Template: template, List: s.List.ID, To: to,
 		Params: map[string]string{
-			"message_id": quotedID(compose.MessageID(h)),
+			"message_id": compose.MessageID(h),
 			"date":       quotedDate(h.Get("Date")),
 		},
 		Key: "answer/" + to.Key(), Every: noticeEvery, Limit: maxAnswers,
@@ -95,32 +95,6 @@ func machineAddress(a list.Address) bool {
 
 // notGiven stands in an answer where the post has nothing that may be quoted.
 const notGiven = "not given"
-
-// quotedID returns a Message-ID that is one by RFC 5322 section 3.6.4. Anything
-// else would let a stranger write a line of his own into mail of the list's,
-// to whichever member he names in his reverse-path (invariant 13).
-func quotedID(id string) string {
-	inner, opens := strings.CutPrefix(id, "<")
-	inner, closes := strings.CutSuffix(inner, ">")
-	left, right, ok := strings.Cut(inner, "@")
-	literal := len(right) > 2 && right[0] == '[' && right[len(right)-1] == ']'
-	if literal {
-		right = strings.ReplaceAll(right[1:len(right)-1], ":", ".") // the colons of IPv6
-	}
-	if !opens || !closes || !ok || len(id) > 200 || !dotAtom(left) || !dotAtom(right) {
-		return notGiven
-	}
-	return id
-}
-
-// dotAtom tells whether s is a dot-atom-text of ASCII. Dots may stand anywhere:
-// real Message-IDs have them so.
-func dotAtom(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-		return !letter && !strings.ContainsRune("!#$%&'*+-/=?^_`{|}~.", r)
-	})
-}
 
 // quotedDate returns a date in the server's own writing, which leaves no room
 // for comments.

@@ -103,7 +103,7 @@ func (d *Distributor) runCommands(ctx context.Context, s Submission, l list.List
 	decided.Notices = append(decided.Notices, store.Notice{
 		Template: notice.CommandReport, List: l.ID, To: mail.From.Address, Lines: report.Lines,
 		Sealed: report.Secret || s.Message.Encrypted, // it repeats what was asked (invariant 1)
-		Params: map[string]string{"message_id": quotedID(decided.MessageID)},
+		Params: map[string]string{"message_id": decided.MessageID},
 		Key:    notice.CommandReport + "/" + mail.From.Address.Key(), Every: noticeEvery, Limit: limit, Stranger: !known,
 	})
 	return nil

@@ -121,7 +121,7 @@ func (n *Notices) Render(l list.List, nt store.Notice, messageID string, date ti
 	b.AddText("Subject", subject)
 	b.Add("Date", date.UTC().Format(time.RFC1123Z))
 	b.Add("Message-ID", messageID)
-	if id := nt.Params["message_id"]; answers[nt.Template] && plainID(id) {
+	if id := nt.Params["message_id"]; answers[nt.Template] && quotedID(id) == id {
 		b.Add("In-Reply-To", id)
 	}
 	b.Add("Auto-Submitted", auto)
@@ -145,6 +145,9 @@ func (n *Notices) text(l list.List, nt store.Notice) (string, error) {
 	}
 	data["lines"] = lines
 	for k, v := range nt.Params {
+		if k == "message_id" {
+			v = quotedID(v)
+		}
 		data[k] = clean(v)
 	}
 	var out strings.Builder
@@ -168,15 +171,31 @@ func clean(s string) string {
 	return s
 }
 
-// plainID tells whether a Message-ID can be quoted in a header field.
-func plainID(id string) bool {
-	if len(id) < 3 || len(id) > 200 || id[0] != '<' || id[len(id)-1] != '>' {
-		return false
+// notGiven stands in an answer where the post has nothing that may be quoted.
+const notGiven = "not given"
+
+// quotedID returns a Message-ID that is one by RFC 5322 section 3.6.4. Anything
+// else would let a stranger write a line of his own into mail of the list's,
+// to whichever member he names in his reverse-path (invariant 13).
+func quotedID(id string) string {
+	inner, opens := strings.CutPrefix(id, "<")
+	inner, closes := strings.CutSuffix(inner, ">")
+	left, right, ok := strings.Cut(inner, "@")
+	literal := len(right) > 2 && right[0] == '[' && right[len(right)-1] == ']'
+	if literal {
+		right = strings.ReplaceAll(right[1:len(right)-1], ":", ".") // the colons of IPv6
 	}
-	for _, c := range []byte(id) {
-		if c <= ' ' || c >= 0x7f {
-			return false
-		}
+	if !opens || !closes || !ok || len(id) > 200 || !dotAtom(left) || !dotAtom(right) {
+		return notGiven
 	}
-	return true
+	return id
+}
+
+// dotAtom tells whether s is a dot-atom-text of ASCII. Dots may stand anywhere:
+// real Message-IDs have them so.
+func dotAtom(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !letter && !strings.ContainsRune("!#$%&'*+-/=?^_`{|}~.", r)
+	})
 }
