@@ -163,11 +163,13 @@ func (d *Distributor) prepareSealed(ctx context.Context, p *post, c compose.Post
 		}
 	}
 	if p.list.Agent != list.NoAgent {
-		_, sign, err := d.expansion(ctx, p.list, c.Message)
+		x, sign, err := d.expansion(ctx, p.list, c.Message)
 		if err != nil {
 			return err
 		}
-		p.sign = &sign
+		if p.sign = &sign; x.Content != nil { // it arrived in clear; the layer of the agent before goes (RFC 2634 section 4.2)
+			content = x.Content
+		}
 	}
 	p.cipher = cms.AES256CBC
 	if p.sealer, err = smime.NewSealer(content, p.cipher); err != nil {
