@@ -27,8 +27,9 @@ func (p Post) Attached() ([]byte, error) {
 			return nil, err
 		}
 	}
-	return slices.Concat([]byte("Content-Type: message/rfc822\r\nContent-Disposition: attachment; filename=\"message.eml\"\r\n\r\n"),
-		fields, []byte("MIME-Version: 1.0\r\n"), withoutField(content, "MIME-Version")), nil
+	octets := withoutField(content, "MIME-Version")
+	return slices.Concat([]byte("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: "+widest([][]byte{fields, octets})+
+		"\r\nContent-Disposition: attachment; filename=\"message.eml\"\r\n\r\n"), fields, []byte("MIME-Version: 1.0\r\n"), octets), nil
 }
 
 // withoutField returns an entity's octets without a field of its header.
