@@ -310,9 +310,8 @@ func TestModeration(t *testing.T) {
 	}
 	got := w.say("bob@example.org", robot, command("bob@example.org", robot, "distribute open "+asked["bob"]+"\n", nil))
 	has(t, "approved", got, "was approved")
-	w.until("three copies are out", func() bool { return len(w.copies("alice")) == 1 })
-	items := w.items()
-	if item := items[0]; item.State != store.ItemDone || item.Method != "smime" || !strings.Contains(item.Detail, "approved by bob@example.org") {
+	w.until("three copies are out", func() bool { return w.items()[0].State == store.ItemDone })
+	if item := w.items()[0]; len(w.copies("alice")) != 1 || item.State != store.ItemDone || item.Method != "smime" || !strings.Contains(item.Detail, "approved by bob@example.org") {
 		t.Errorf("%+v", item)
 	}
 	has(t, "carol comes too late", w.say("carol@example.org", robot, command("carol@example.org", robot, "reject open "+asked["carol"]+"\n", nil)), "there is nothing to decide")
@@ -365,7 +364,7 @@ func TestRequestAuth(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	has(t, "confirmed", w.say(from, robot, command(from, robot, "confirm "+keyIn.FindString(got[0])+"\n", nil)), "goes on")
-	w.until("it is distributed", func() bool { return len(w.copies("bob")) == 1 })
+	w.until("it is distributed", func() bool { return w.items()[0].State == store.ItemDone })
 	if item := w.items()[0]; item.Method != "md5" {
 		t.Errorf("%+v", item)
 	}
@@ -377,7 +376,7 @@ func TestRequestAuth(t *testing.T) {
 
 // TestHeldPostsEnd: what nobody decided on is reminded of, ends after a month, and may be sent again.
 func TestHeldPostsEnd(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t).byHand()
 	w.rules(wallList, "true() smtp,smime -> editorkey\n")
 	w.role("bob", wallList, list.RoleEditor)
 	w.start()
@@ -429,4 +428,205 @@ func TestForgedMailIsNoFlood(t *testing.T) {
 	if len(all) > 100 {
 		t.Errorf("%d mails because of %d forged ones", len(all), n)
 	}
+}
+
+// TestArchive: posts as they came, each sealed anew to the member who asks; to nobody else, and never in clear.
+func TestArchive(t *testing.T) {
+	w := newWorld(t).byHand()
+	w.set(secretList, "archive_for", "60d", "visibility", "noconceal")
+	w.set(wallList, "visibility", "noconceal")
+	w.start()
+	alice, bob, mallory := w.people["alice"], w.people["bob"], w.people["mallory"]
+	w.post()
+	second, _ := w.post()
+	has(t, "index", w.say(bob.Address, robot, command(bob.Address, robot, "index secret\n", bob)), "2 messages of secret@", second.ID, "alice@example.org")
+	before := len(w.sink.To(bob.Address))
+	has(t, "last", w.say(bob.Address, robot, command(bob.Address, robot, "last secret\n", nil)), "sealed to bob", "from the archive", "1 messages are sent")
+	for _, m := range w.sink.To(bob.Address)[before:] {
+		if bytes.Contains(m.Octets, []byte(marker)) {
+			t.Error("it leaves in clear")
+		}
+		if opened := smime.Open(parse(t, m.Octets), smime.Options{Keys: []cms.Key{bob.DecryptKey()}}); opened.Encrypted && !bytes.Contains(opened.Payload.Octets(), []byte(marker)) {
+			t.Error("the post is not in it")
+		}
+	}
+	has(t, "get one", w.say(bob.Address, robot, command(bob.Address, robot, "get secret "+second.ID+"\n", bob)), "1 messages are sent")
+	has(t, "get a month", w.say(bob.Address, robot, command(bob.Address, robot, "get secret "+second.Received.UTC().Format("2006-01")+"\n", bob)), "2 messages are sent")
+	has(t, "get nothing", w.say(bob.Address, robot, command(bob.Address, robot, "get secret 2001-01\n", bob)), "keeps no message 2001-01")
+	has(t, "an outsider", w.say(mallory.Address, robot, command(mallory.Address, robot, "index secret\nlast secret\n", mallory)), "do not let you see its archive")
+	has(t, "a list without", w.say(alice.Address, robot, command(alice.Address, robot, "index wall\n", alice)), "keeps no archive")
+	w.ahead.Add(int64(20 * 24 * time.Hour))
+	w.run("purge")
+	has(t, "after the purge", w.say(bob.Address, robot, command(bob.Address, robot, "index secret\n", bob)), "2 messages of secret@")
+	w.ahead.Add(int64(50 * 24 * time.Hour))
+	w.run("purge")
+	has(t, "after its time", w.say(bob.Address, robot, command(bob.Address, robot, "index secret\n", bob)), "0 messages of secret@")
+}
+
+// TestOwnersMail: what is written to the owners or editors reaches them, sealed if it came so; and nobody has anything
+// decrypted that he cannot show to have written.
+func TestOwnersMail(t *testing.T) {
+	w := newWorld(t)
+	w.role("bob", secretList, list.RoleOwner)
+	w.start()
+	alice, mallory, key := w.people["alice"], w.people["mallory"], w.keys[secretList]
+	const owner = "secret-owner@lists.example.org"
+	has(t, "in clear", w.say(mallory.Address, owner, mail(mallory.Address, owner, smimetest.Text("please\r\n"))), "to bob@example.org: Mail to "+owner)
+	got := w.say(mallory.Address, owner, mail(mallory.Address, owner, smimetest.Encrypt(mallory.Sign(text), key)))
+	has(t, "encrypted and signed", got, "sealed to bob")
+	stolen := smimetest.Encrypt(alice.Sign(text), key)
+	if got := w.say(mallory.Address, owner, mail(mallory.Address, owner, stolen)); len(got) != 0 {
+		t.Errorf("a stolen ciphertext: %s", got)
+	}
+	if got := w.say("", owner, mail("mailer-daemon@example.net", owner, smimetest.Text("bounce\r\n"))); len(got) != 0 {
+		t.Errorf("a bounce: %s", got)
+	}
+	has(t, "to the editors", w.say(mallory.Address, "secret-editor@lists.example.org", mail(mallory.Address, "secret-editor@lists.example.org", smimetest.Text("x\r\n"))), "to bob@example.org")
+	for _, m := range w.sink.Mails() {
+		if bytes.Contains(m.Octets, []byte(marker)) {
+			t.Error("something decrypted leaves in clear")
+		}
+	}
+}
+
+// TestKeysAreWorthWhatCarriedThem is invariant 12: on a list that demands encryption a key to what an owner may do leaves
+// only sealed; one to come, to leave or to pause may go in clear.
+func TestKeysAreWorthWhatCarriedThem(t *testing.T) {
+	w := newWorld(t)
+	w.role("alice", secretList, list.RoleOwner)
+	w.set(secretList, "encryption", "required", "visibility", "noconceal")
+	w.start()
+	alice := w.people["alice"]
+	got := w.say(alice.Address, robot, command(alice.Address, robot, "add secret zoe@example.org\ndel secret bob@example.org\n", nil))
+	for _, m := range got {
+		if key := keyIn.FindString(m); key != "" && !strings.HasPrefix(m, "sealed to alice") {
+			t.Errorf("in clear: %s", m)
+		}
+	}
+	has(t, "owner, unproven", got, "sealed to alice", "to add zoe@example.org")
+	has(t, "leaving", w.say(alice.Address, robot, command(alice.Address, robot, "signoff secret\n", nil)), "to alice@example.org: Is this yours? UNSUBSCRIBE")
+	for _, m := range w.sink.Mails() {
+		if bytes.Contains(m.Octets, []byte("zoe@example.org")) {
+			t.Error("whom the owner wants on the list leaves in clear")
+		}
+	}
+	// A signed post that its author addressed to the list, under protection, is no command to its other addresses.
+	post := alice.Sign(smimetest.Entity("From: " + alice.Address + "\r\nTo: " + secretList + "\r\nContent-Type: text/plain; hp=\"clear\"\r\n\r\nx\r\n"))
+	const leave = "secret-unsubscribe@lists.example.org"
+	got = w.say(alice.Address, leave, mail(alice.Address, secretList, post))
+	if !w.isMember(alice.Address, secretList) {
+		t.Errorf("a captured post took her off the list: %s", got)
+	}
+	meant := alice.Sign(smimetest.Entity("From: " + alice.Address + "\r\nTo: " + leave + "\r\nContent-Type: text/plain; hp=\"clear\"\r\n\r\nx\r\n"))
+	w.say(alice.Address, leave, mail(alice.Address, leave, meant))
+	if w.isMember(alice.Address, secretList) {
+		t.Error("she meant it")
+	}
+}
+
+// TestInvitationsAreCapped: a forged member invites few strangers.
+func TestInvitationsAreCapped(t *testing.T) {
+	w := newWorld(t)
+	w.set(wallList, "visibility", "noconceal")
+	w.start()
+	for i := range 3 {
+		var b strings.Builder
+		for j := range 45 {
+			fmt.Fprintf(&b, "quiet invite wall u%d.%d@elsewhere.example\n", i, j)
+		}
+		w.say("alice@example.org", robot, command("alice@example.org", robot, b.String(), nil))
+	}
+	n := 0
+	for _, m := range w.sink.Mails() {
+		if strings.HasSuffix(m.ForwardPaths[0], "@elsewhere.example") {
+			n++
+		}
+	}
+	if n > 30 {
+		t.Errorf("%d invitations", n)
+	}
+}
+
+// TestFurtherAddress: a member gets his posts at another address, too, once both have confirmed; the older ones are told,
+// and it goes when he goes.
+func TestFurtherAddress(t *testing.T) {
+	w := newWorld(t)
+	w.set(wallList, "visibility", "noconceal")
+	w.start()
+	const from, home = "alice@example.org", "alice@home.example"
+	got := w.say(from, robot, command(from, robot, "address wall "+home+"\n", nil))
+	has(t, "the member is asked", got, "to "+from, "goes to alice@example.org on the list wall@lists.example.org to alice@home.example, too", "AUTH ")
+	got = w.say(from, robot, command(from, robot, "auth "+keyIn.FindString(strings.Join(got, "\n"))+"\n", nil))
+	if w.isMember(home, wallList) {
+		t.Fatal("the new address was not asked")
+	}
+	has(t, "then the new address", got, "to "+home, "AUTH ")
+	var key string
+	for _, m := range got {
+		if strings.HasPrefix(m, "to "+home) {
+			key = keyIn.FindString(m)
+		}
+	}
+	got = w.say(home, robot, command(home, robot, "auth "+key+"\n", nil))
+	has(t, "the older one is told", got, "to "+from, "One more address", home)
+	if !w.isMember(home, wallList) {
+		t.Fatal("it is not on the list")
+	}
+	w.settled(w.send("bob@example.org", wallList, mail("bob@example.org", wallList, smimetest.Text("x\r\n"))))
+	n := 0
+	for _, m := range w.sink.To(home) {
+		if m.ReversePath != "" {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d posts at the new address", n)
+	}
+	// Somebody else's word is worth nothing.
+	got = w.say("mallory@example.org", robot, command("mallory@example.org", robot, "address wall mallory@home.example\n", w.people["mallory"]))
+	has(t, "an outsider", got, "is not on wall@lists.example.org")
+	got = w.say(from, robot, command(from, robot, "signoff wall\n", w.people["alice"]))
+	has(t, "she leaves", got, "no longer on")
+	if w.isMember(home, wallList) {
+		t.Error("her other address stays")
+	}
+}
+
+// TestApprovalIsOfOneContent: an approval of other content than the post has now is none; and who must authenticate and be
+// moderated does both.
+func TestApprovalIsOfOneContent(t *testing.T) {
+	w := newWorld(t)
+	w.rules(openList, "true() smtp,smime -> editorkey\n")
+	w.rules(wallList, "is_subscriber([listname],[sender]) smtp -> request_auth\ntrue() md5 -> editorkey\n")
+	for _, l := range []string{openList, wallList} {
+		w.role("bob", l, list.RoleEditor)
+	}
+	w.start()
+	alice := w.people["alice"]
+	held := w.expect("held", alice.Address, openList, mail(alice.Address, openList, smimetest.Encrypt(alice.Sign(text), w.keys[openList])), store.ItemHeld, "editorkey", 0)
+	w.must(w.sealist.Store.Resume(t.Context(), held.ID, list.Address{}, list.MustParseAddress("bob@example.org"), "of something else"))
+	w.until("it is held anew", func() bool {
+		item, err := w.sealist.Store.Item(t.Context(), held.ID)
+		w.must(err)
+		return item.State == store.ItemHeld && item.Updated.After(held.Updated)
+	})
+	if len(w.copies("carol")) != 0 {
+		t.Error("it was distributed")
+	}
+
+	got := w.say(alice.Address, wallList, mail(alice.Address, wallList, smimetest.Text("x\r\n")))
+	got = w.say(alice.Address, robot, command(alice.Address, robot, "confirm "+keyIn.FindString(strings.Join(got, "\n"))+"\n", nil))
+	w.until("bob is asked", func() bool { return strings.Contains(w.lastTo("bob@example.org"), "DISTRIBUTE") })
+	key := keyIn.FindString(w.lastTo("bob@example.org"))
+	w.say("bob@example.org", robot, command("bob@example.org", robot, "distribute wall "+key+"\n", nil))
+	w.until("it is distributed", func() bool { return len(w.copies("carol")) == 1 })
+}
+
+// lastTo is the last mail to somebody, as he reads it.
+func (w *world) lastTo(address string) string {
+	mails := w.sink.To(address)
+	if len(mails) == 0 {
+		return ""
+	}
+	return w.read(mails[len(mails)-1])
 }

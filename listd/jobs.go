@@ -19,6 +19,7 @@ func (s *Sealist) jobs() []task.Job {
 		{Name: "purge", Every: time.Hour, Run: s.purge},
 		{Name: "held_expire", Every: time.Hour, Run: s.expireHeld},
 		{Name: "moderation_reminder", Every: 24 * time.Hour, Run: s.remindEditors},
+		{Name: "digest", Every: time.Minute, Run: s.gatherDigests},
 		{Name: "withheld_retry", Every: time.Minute, Run: s.retryWithheld},
 		{Name: "sender_report", Every: time.Minute, Run: s.reportToSenders},
 		{Name: "owners_report", Every: 24 * time.Hour, Run: s.reportToOwners},

@@ -48,6 +48,7 @@ type Options struct {
 	Log           *slog.Logger     // nil: nothing is logged
 	KeyIterations int              // of the key password's derivation, for tests; 0: the keyring's default
 	DNS           distribute.TXT   // what domains say of their mail; nil: the system's resolver
+	ManualTasks   bool             // Run leaves periodic tasks to whoever runs them by hand, for tests
 	Ready         func([]string)   // called by Run with the addresses listened on, as smtp://host:port
 }
 

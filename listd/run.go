@@ -146,7 +146,9 @@ func (s *Sealist) serve(ctx context.Context, listeners []listener, d *distribute
 	working.Go(func() { d.Run(ctx) })
 	working.Go(func() { s.watch(ctx, d, q) })
 	working.Go(func() { s.beat(ctx) })
-	working.Go(func() { tasks.Run(ctx) })
+	if !s.o.ManualTasks {
+		working.Go(func() { tasks.Run(ctx) })
+	}
 	queueDone := make(chan error, 1)
 	go func() { queueDone <- q.Run(ctx, drainCopies) }()
 

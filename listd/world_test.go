@@ -46,8 +46,9 @@ type world struct {
 	addr    string
 	stop    func()
 
-	dns   distribute.TXT // nil: the system
-	ahead atomic.Int64   // nanoseconds that the server's clock is ahead
+	manual bool           // tasks run by hand only
+	dns    distribute.TXT // nil: the system
+	ahead  atomic.Int64   // nanoseconds that the server's clock is ahead
 
 	mu  sync.Mutex
 	log strings.Builder
@@ -133,13 +134,22 @@ func (w *world) file(name string, octets []byte) string {
 func (w *world) open() {
 	w.t.Helper()
 	s, err := listd.Open(w.t.Context(), w.config, listd.Options{
-		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})), KeyIterations: 1000, Clock: w.now, DNS: w.dns,
+		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})), KeyIterations: 1000, Clock: w.now, DNS: w.dns, ManualTasks: w.manual,
 		Ready: func(urls []string) { w.ready <- strings.TrimPrefix(urls[0], "smtp://") },
 	})
 	w.must(err)
 	w.sealist = s
 	w.stop = func() {}
 	w.t.Cleanup(func() { w.stop() })
+}
+
+// byHand opens the server anew so that tasks run by hand only.
+func (w *world) byHand() *world {
+	w.t.Helper()
+	w.must(w.sealist.Close())
+	w.manual = true
+	w.open()
+	return w
 }
 
 // start runs the server until stop.

@@ -94,7 +94,7 @@ func memberSet(g *globals) *cobra.Command {
 		}}
 	roleFlag(c, &role)
 	c.Flags().StringVar(&name, "name", "", "what the person is called")
-	c.Flags().StringVar(&reception, "reception", "", "mail, every post; not_me, all but his own; nomail, none; notice, a mail that says there is one")
+	c.Flags().StringVar(&reception, "reception", "", "mail, every post; not_me, all but his own; nomail, none; digest, several in one mail; notice, a mail that says there is one")
 	c.Flags().BoolVar(&suspend, "suspend", false, "send no posts until --resume")
 	c.Flags().BoolVar(&resume, "resume", false, "send posts again")
 	return c

@@ -33,6 +33,7 @@ type MemberLine struct {
 	Reception string `yaml:"reception,omitempty" json:"reception,omitempty"` // empty: mail
 	Suspended bool   `yaml:"suspended,omitempty" json:"suspended,omitempty"`
 	Conceal   bool   `yaml:"conceal,omitempty" json:"conceal,omitempty"`
+	Person    string `yaml:"person,omitempty" json:"person,omitempty"` // whose further address this is
 }
 
 // ExportList writes a list as a file: every setting, and everybody who was put
@@ -66,7 +67,7 @@ func (a *Admin) ExportList(ctx context.Context, listText string, out io.Writer) 
 }
 
 func lineOf(m list.Member) MemberLine {
-	line := MemberLine{Address: m.Address.String(), Role: string(m.Role), Name: m.Name, Suspended: m.Suspended, Conceal: m.Conceal}
+	line := MemberLine{Address: m.Address.String(), Role: string(m.Role), Name: m.Name, Suspended: m.Suspended, Conceal: m.Conceal, Person: m.Person}
 	if m.Reception != list.ReceiveMail {
 		line.Reception = string(m.Reception)
 	}
@@ -255,13 +256,20 @@ func (a *Admin) applyMembers(ctx context.Context, l list.List, lines []MemberLin
 }
 
 func sameTreatment(a, b list.Member) bool {
-	return a.Name == b.Name && a.Reception == b.Reception && a.Suspended == b.Suspended && a.Conceal == b.Conceal
+	return a.Name == b.Name && a.Reception == b.Reception && a.Suspended == b.Suspended && a.Conceal == b.Conceal && a.Person == b.Person
 }
 
 // memberOf reads one line of a file.
 func memberOf(line MemberLine) (list.Member, error) {
 	m := list.Member{Name: line.Name, Suspended: line.Suspended, Conceal: line.Conceal}
 	var err error
+	if line.Person != "" {
+		who, err := list.ParseAddress(line.Person)
+		if err != nil {
+			return m, err
+		}
+		m.Person = who.Key()
+	}
 	if m.Address, err = list.ParseAddress(line.Address); err != nil {
 		return m, err
 	}
@@ -303,14 +311,14 @@ func (a *Admin) ExportMembers(ctx context.Context, listText, role string, out io
 	w := csv.NewWriter(out)
 	w.Write(exportedColumns)
 	for _, m := range members {
-		w.Write([]string{m.Address.String(), m.Name, string(m.Role), m.Reception.String(), yesNo(m.Suspended), yesNo(m.Conceal)})
+		w.Write([]string{m.Address.String(), m.Name, string(m.Role), m.Reception.String(), yesNo(m.Suspended), yesNo(m.Conceal), m.Person})
 	}
 	w.Flush()
 	return w.Error()
 }
 
 // exportedColumns are the heading of a file that ExportMembers wrote.
-var exportedColumns = []string{"address", "name", "role", "reception", "suspended", "conceal"}
+var exportedColumns = []string{"address", "name", "role", "reception", "suspended", "conceal", "person"}
 
 func yesNo(b bool) string {
 	if b {

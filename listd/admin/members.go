@@ -54,7 +54,8 @@ type person struct {
 	role               list.Role // "": none of his own
 	reception          list.Reception
 	suspended, conceal bool
-	wrong              string // what of it cannot be
+	of                 list.Address // whose further address it is
+	wrong              string       // what of it cannot be
 }
 
 // add parses, then acts.
@@ -116,7 +117,7 @@ func parsePeople(people []person, role list.Role) ([]list.Member, error) {
 			bad = append(bad, what)
 			continue
 		}
-		m := list.Member{Address: address, Role: role, Name: p.name, Reception: p.reception, Suspended: p.suspended, Conceal: p.conceal}
+		m := list.Member{Address: address, Role: role, Name: p.name, Reception: p.reception, Suspended: p.suspended, Conceal: p.conceal, Person: p.of.Key()}
 		if p.role != "" {
 			m.Role = p.role
 		}

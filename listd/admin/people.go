@@ -104,6 +104,13 @@ func (c columns) person(text string) person {
 	if p.reception, err = list.ParseReception(field("reception")); err != nil {
 		p.wrong = err.Error()
 	}
+	if of := field("person"); of != "" {
+		who, err := list.ParseAddress(of)
+		if err != nil {
+			p.wrong = err.Error()
+		}
+		p.of = who
+	}
 	for name, to := range map[string]*bool{"suspended": &p.suspended, "conceal": &p.conceal} {
 		switch strings.ToLower(field(name)) {
 		case "yes":

@@ -19,7 +19,7 @@ func (w *world) people(address string) string {
 	}
 	var all []string
 	for _, m := range members {
-		all = append(all, fmt.Sprintf("%s %s %q %s suspended=%t conceal=%t", m.Address, m.Role, m.Name, m.Reception, m.Suspended, m.Conceal))
+		all = append(all, fmt.Sprintf("%s %s %q %s suspended=%t conceal=%t %s", m.Address, m.Role, m.Name, m.Reception, m.Suspended, m.Conceal, m.Person))
 	}
 	return strings.Join(all, "\n")
 }
@@ -30,6 +30,7 @@ var odd = []list.Member{
 	{Address: list.MustParseAddress("a@example.org"), Role: list.RoleOwner, Name: "Ann"},
 	{Address: list.MustParseAddress("#b@example.org"), Name: `Lee, "Bo"; x`, Reception: list.ReceiveNotice, Suspended: true},
 	{Address: list.MustParseAddress("c@example.org"), Name: "Cy @ Home <c@example.org>", Reception: list.ReceiveNoMail, Conceal: true},
+	{Address: list.MustParseAddress("a@home.example"), Person: "a@example.org", Reception: list.ReceiveDigest},
 	{Address: list.MustParseAddress("jürgen@bücher.example"), Role: list.RoleEditor, Name: "=SUM(A1)", Reception: list.ReceiveNotMe},
 }
 
@@ -58,6 +59,9 @@ func TestMembersGoOutAndIn(t *testing.T) {
 	if err := w.ExportList(ctx, board, &file); err != nil {
 		t.Fatal(err)
 	}
+	if _, _, err := w.ApplyList(ctx, strings.NewReader(strings.Replace(file.String(), "person: a@example.org", "person: nobody", 1)), false); err == nil || !strings.Contains(err.Error(), "no @") {
+		t.Errorf("a further address of no address: %v", err)
+	}
 	moved := strings.Replace(file.String(), board, "third@lists.example.org", 1)
 	if _, _, err := w.ApplyList(ctx, strings.NewReader(moved), false); err != nil {
 		t.Fatal(err)
@@ -82,7 +86,7 @@ func TestImportOfColumnsIsAllOrNothing(t *testing.T) {
 		t.Errorf("%s, %v", got, err)
 	}
 	c, err := w.ImportMembers(t.Context(), board, "editor", strings.NewReader("Reception;Role;Address\n;;a@example.org\n"))
-	if err != nil || c.Role != list.RoleEditor || w.people(board) != `a@example.org editor "" mail suspended=false conceal=false` {
+	if err != nil || c.Role != list.RoleEditor || w.people(board) != `a@example.org editor "" mail suspended=false conceal=false ` {
 		t.Errorf("%+v, %v: %s", c, err, w.people(board))
 	}
 }

@@ -104,6 +104,8 @@ func errRules(l list.List, what string) error {
 // challenge sends a key to an address, to prove that whoever reads mail there
 // wants an operation. It says no more than that (invariant 12).
 func (a *Admin) challenge(ctx context.Context, l list.List, to list.Address, operation, object, what string) (Done, error) {
+	// Coming, leaving and pausing stay possible by clear mail; a key to what others are on a list is worth more.
+	sealed := l.Policy.DemandsEncryption() && operation != "subscribe" && operation != "unsubscribe" && operation != "set"
 	key, err := a.Tokens.Make(ctx, token.Challenge, token.Claim{List: l.ID, Sender: to, Operation: operation, Object: object}, challengeFor)
 	if err != nil {
 		return Done{}, Explain(err)
@@ -117,7 +119,7 @@ func (a *Admin) challenge(ctx context.Context, l list.List, to list.Address, ope
 		limit = 20
 	}
 	_, err = a.Store.QueueNotices(ctx, []store.Notice{{
-		Template: notice.Challenge, List: l.ID, To: to,
+		Template: notice.Challenge, List: l.ID, To: to, Sealed: sealed,
 		Params: map[string]string{"operation": strings.ToUpper(operation), "what": what, "key": key, "robot": a.robotOf(l), "until": a.Clock().Add(challengeFor).UTC().Format("2006-01-02 15:04 UTC")},
 		Key:    notice.Challenge + "/" + to.Key(), Every: day, Limit: limit, Stranger: len(held) == 0,
 	}})
@@ -345,6 +347,10 @@ func (a *Admin) Confirm(ctx context.Context, key string) (Done, error) {
 		return Done{}, errKey(token.ErrToken)
 	}
 	switch claim.Operation {
+	case "address": // the member has confirmed
+		return by.AddAddress(ctx, r, l, email)
+	case "join": // so has the new address
+		return by.joinAddress(ctx, l, claim.Sender, email)
 	case "subscribe":
 		return by.Subscribe(ctx, r, l, email, rest)
 	case "unsubscribe":
@@ -373,6 +379,7 @@ func (a *Admin) manage(ctx context.Context, f scenario.Function, r Requester, l 
 		return d, Done{}, nil
 	case d.Action == scenario.RequestAuth && !r.Address.IsZero():
 		done, err := a.challenge(ctx, l, r.Address, string(f), strings.TrimSpace(email.String()+" "+name), fmt.Sprintf("to %s %s, on the list %s", f, email, l.Address))
+		done.Secret = l.Policy.DemandsEncryption()
 		return d, done, err
 	}
 	return d, Done{}, errRules(l, string(f)+" others")
@@ -384,7 +391,9 @@ func (a *Admin) Add(ctx context.Context, r Requester, l list.List, email list.Ad
 	if err != nil || d.Action != scenario.DoIt {
 		return done, err
 	}
-	return a.enter(ctx, l, email, name, "add", d)
+	done, err = a.enter(ctx, l, email, name, "add", d)
+	done.Secret = l.Policy.DemandsEncryption()
+	return done, err
 }
 
 // Del takes somebody else off a list.
@@ -393,7 +402,9 @@ func (a *Admin) Del(ctx context.Context, r Requester, l list.List, email list.Ad
 	if err != nil || d.Action != scenario.DoIt {
 		return done, err
 	}
-	return a.leave(ctx, l, email, "del", d)
+	done, err = a.leave(ctx, l, email, "del", d)
+	done.Secret = l.Policy.DemandsEncryption()
+	return done, err
 }
 
 // Invite tells somebody how to subscribe.
@@ -403,12 +414,16 @@ func (a *Admin) Invite(ctx context.Context, r Requester, l list.List, email list
 		return done, err
 	}
 	n := a.greeting(notice.Invitation, l, email)
-	n.Key, n.Every = fmt.Sprintf("%s/%d/%s", notice.Invitation, l.ID, email.Key()), 7*day
+	held, err := a.Store.Memberships(ctx, email)
+	if err != nil {
+		return Done{}, Explain(err)
+	}
+	n.Key, n.Every, n.Stranger = fmt.Sprintf("%s/%d/%s", notice.Invitation, l.ID, email.Key()), 7*day, len(held) == 0
 	if _, err := a.Store.QueueNotices(ctx, []store.Notice{n}); err != nil {
 		return Done{}, Explain(err)
 	}
 	a.audit(ctx, "invite", l.ID, email.String(), nil)
-	return Done{Text: email.String() + " was invited to " + l.Address.String() + "."}, nil
+	return Done{Text: email.String() + " was invited to " + l.Address.String() + ".", Secret: l.Policy.DemandsEncryption()}, nil
 }
 
 // Set changes how a member receives posts, or whether others see him: mode is a

@@ -14,6 +14,7 @@ type Verb string
 // The verbs, each by the first of its words.
 const (
 	Add         Verb = "ADD"
+	Address     Verb = "ADDRESS" // ours, not Sympa's: a further address of the sender
 	Auth        Verb = "AUTH"
 	Confirm     Verb = "CONFIRM"
 	Del         Verb = "DEL"
@@ -68,6 +69,7 @@ type syntax struct {
 
 var grammar = []syntax{
 	{Add, []string{"add"}, true, false, "LIST ADDRESS [NAME]", person},
+	{Address, []string{"address"}, true, false, "LIST ADDRESS", address},
 	{Auth, []string{"auth"}, false, false, "KEY", keyAndMore},
 	{Confirm, []string{"con", "confirm"}, false, false, "KEY", key},
 	{Del, []string{"del", "delete"}, true, false, "LIST ADDRESS", address},

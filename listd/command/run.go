@@ -126,6 +126,8 @@ func performOn(ctx context.Context, a *admin.Admin, from admin.Requester, l list
 		return a.Subscribe(ctx, from, l, list.Address{}, c.Name)
 	case Unsubscribe:
 		return a.Unsubscribe(ctx, from, l, c.Address)
+	case Address:
+		return a.AddAddress(ctx, from, l, c.Address)
 	case Add:
 		return a.Add(ctx, from, l, c.Address, c.Name)
 	case Del:
@@ -145,7 +147,13 @@ func performOn(ctx context.Context, a *admin.Admin, from admin.Requester, l list
 	case ModIndex:
 		return a.HeldFor(ctx, from, l)
 	}
-	return admin.Done{}, &admin.Error{Kind: admin.Refused, What: "this list keeps no archive"} // INDEX, GET, LAST
+	switch c.Verb {
+	case Index:
+		return a.ArchiveIndex(ctx, from, l)
+	case Last:
+		return a.ArchiveGet(ctx, from, l, "last")
+	}
+	return a.ArchiveGet(ctx, from, l, c.What)
 }
 
 func setting(c Command) string {
@@ -196,10 +204,10 @@ func verify(m Mail) admin.Done {
 func helpLines(domain string) []string {
 	lines := []string{"One command a line, in the text of a message; LIST is a list of " + domain + ".", ""}
 	for _, s := range grammar {
-		if s.verb != Auth && s.verb != Index && s.verb != Get && s.verb != Last {
+		if s.verb != Auth {
 			lines = append(lines, strings.TrimSpace(string(s.verb)+" "+s.args))
 		}
 	}
 	return append(lines, "", "In front of a command QUIET answers only if it fails. MODE is "+
-		"mail, not_me, nomail, notice, conceal or noconceal; * stands for all lists that you are on.")
+		"mail, not_me, nomail, digest, notice, conceal or noconceal; * stands for all lists that you are on.")
 }

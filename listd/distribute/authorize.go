@@ -244,9 +244,8 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	switch item.Kind {
 	case store.KindCommand, store.KindSubscribe, store.KindUnsubscribe:
 		return false, d.commands(ctx, item)
-	}
-	if item.Kind != store.KindPost {
-		return false, d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemDone, Reason: string(item.Kind) + "_mail"})
+	case store.KindOwner, store.KindEditor:
+		return false, d.forward(ctx, item)
 	}
 	l, err := d.Store.ListByID(ctx, item.List)
 	if err != nil {
@@ -277,6 +276,9 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	}
 	if n, ok := d.answerTo(ctx, s, v); ok && s.Item.Approved.IsZero() && s.Item.Confirmed.IsZero() {
 		decided.Notices = append(decided.Notices, n)
+	}
+	if keep := s.List.Policy.ArchiveFor.Std(); keep > 0 && v.state == store.ItemDistributing {
+		decided.Archive = item.Received.Add(keep)
 	}
 	if v.state == store.ItemHeld {
 		asks, err := d.asks(ctx, s, v)

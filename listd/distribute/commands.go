@@ -101,7 +101,8 @@ func (d *Distributor) runCommands(ctx context.Context, s Submission, l list.List
 		return err
 	}
 	decided.Notices = append(decided.Notices, store.Notice{
-		Template: notice.CommandReport, List: l.ID, To: mail.From.Address, Lines: report.Lines, Sealed: report.Secret,
+		Template: notice.CommandReport, List: l.ID, To: mail.From.Address, Lines: report.Lines,
+		Sealed: report.Secret || s.Message.Encrypted, // it repeats what was asked (invariant 1)
 		Params: map[string]string{"message_id": quotedID(decided.MessageID)},
 		Key:    notice.CommandReport + "/" + mail.From.Address.Key(), Every: noticeEvery, Limit: limit, Stranger: !known,
 	})

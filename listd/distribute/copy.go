@@ -28,6 +28,10 @@ func (d *Distributor) Render(ctx context.Context, batch []store.Delivery) []queu
 			out[i] = d.renderNotice(ctx, del)
 			continue
 		}
+		if isDigest(del) {
+			out[i] = d.renderDigest(ctx, del)
+			continue
+		}
 		copies[del.Item] = append(copies[del.Item], i)
 	}
 	for item, indices := range copies {

@@ -52,9 +52,12 @@ func (d *Distributor) open(ctx context.Context, item store.Item, l list.List, ou
 	if err != nil {
 		return Submission{}, err
 	}
-	rcpt := []string{l.Address.String(), item.ForwardPath.String()}
-	for _, p := range parents {
-		rcpt = append(rcpt, p.String())
+	rcpt := []string{item.ForwardPath.String()}
+	if item.Kind == store.KindPost { // what was meant for a list is no command to another of its addresses
+		rcpt = append(rcpt, l.Address.String())
+		for _, p := range parents {
+			rcpt = append(rcpt, p.String())
+		}
 	}
 	pins := pins{ctx: ctx, store: d.Store, resolver: d.Resolver}
 	author := smime.Authenticate(m, d.Judge, smime.Claim{

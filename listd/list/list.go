@@ -46,6 +46,7 @@ const (
 	ReceiveMail   Reception = "mail"   // every post
 	ReceiveNotMe  Reception = "not_me" // every post but his own
 	ReceiveNoMail Reception = "nomail" // none
+	ReceiveDigest Reception = "digest" // several posts in one mail
 	ReceiveNotice Reception = "notice" // for each post a mail that says no more than that it is there
 )
 
@@ -63,7 +64,7 @@ func ParseReception(s string) (Reception, error) {
 	if s == "" {
 		return r, nil
 	}
-	return r, word(&r, s, ReceiveMail, ReceiveNotMe, ReceiveNoMail, ReceiveNotice)
+	return r, word(&r, s, ReceiveMail, ReceiveNotMe, ReceiveNoMail, ReceiveDigest, ReceiveNotice)
 }
 
 // State says whether a list takes posts.
@@ -193,6 +194,7 @@ type Member struct {
 	Reception Reception `json:"reception,omitempty"`
 	Suspended bool      `json:"suspended,omitempty"` // receives no posts for now
 	Conceal   bool      `json:"conceal,omitempty"`   // other members do not see him
+	Person    string    `json:"person,omitempty"`    // key of the address whose further address this is; "": it is nobody's
 	Included  bool      `json:"included,omitempty"`  // put here by an include alone, and not by hand
 	Added     time.Time `json:"added"`               // UTC
 }

@@ -19,6 +19,12 @@ type Policy struct {
 
 	Scenarios Scenarios
 
+	ArchiveFor config.Duration // how long posts are kept for members to fetch; 0: they are not
+
+	DigestEvery  config.Duration // the longest that a post waits for its digest
+	DigestPosts  int             // so many make a digest at once
+	DigestOctets int             // as many octets of posts, as they arrived
+
 	FromPolicy      FromPolicy
 	ReplyTo         ReplyTo
 	ReplyToForced   bool    // the author's own Reply-To does not count
@@ -35,7 +41,8 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Encryption: EncryptAsReceived, UnsignedEncrypted: HoldUnsigned, SMTPRequires: SMTPRequiresNone,
 		MissingCertificate: MissingNotice, WithheldFor: config.Duration(7 * 24 * time.Hour), SenderReport: ReportFailures,
-		AutoSubmitted: AutoReject, Scenarios: DefaultScenarios(), FromPolicy: FromKeep, ReplyTo: ReplyTo{Mode: ReplyToSender}, FooterType: FooterMIME,
+		AutoSubmitted: AutoReject, Scenarios: DefaultScenarios(),
+		DigestEvery: config.Duration(24 * time.Hour), DigestPosts: 25, DigestOctets: 1 << 20, FromPolicy: FromKeep, ReplyTo: ReplyTo{Mode: ReplyToSender}, FooterType: FooterMIME,
 	}
 }
 

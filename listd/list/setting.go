@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -105,6 +106,24 @@ func Settings() []Setting {
 				return word(&l.Policy.AutoSubmitted, s, AutoReject, AutoEditor, AutoAccept)
 			}},
 
+		{Name: "archive_for", Help: "how long posts are kept, as they came, for members to fetch; 0s: there is no archive",
+			Get: func(l List) string { return l.Policy.ArchiveFor.String() },
+			set: func(l *List, s string) (err error) {
+				l.Policy.ArchiveFor, err = config.ParseDuration(s)
+				return err
+			}},
+		{Name: "digest_every", Help: "how long a post waits at most for its digest",
+			Get: func(l List) string { return l.Policy.DigestEvery.String() },
+			set: func(l *List, s string) (err error) {
+				l.Policy.DigestEvery, err = config.ParseDuration(s)
+				return err
+			}},
+		{Name: "digest_posts", Help: "how many posts make a digest at once, 1 to 100",
+			Get: func(l List) string { return strconv.Itoa(l.Policy.DigestPosts) },
+			set: func(l *List, s string) error { return number(&l.Policy.DigestPosts, s, 1, 100) }},
+		{Name: "digest_octets", Help: "how many octets of posts make a digest at once",
+			Get: func(l List) string { return strconv.Itoa(l.Policy.DigestOctets) },
+			set: func(l *List, s string) error { return number(&l.Policy.DigestOctets, s, 1000, 20<<20) }},
 		{Name: "from_policy", Help: "when the list stands in From: keep: never; dmarc: where the author's domain asks for it; always",
 			Get: func(l List) string { return string(l.Policy.FromPolicy) },
 			set: func(l *List, s string) error { return word(&l.Policy.FromPolicy, s, FromKeep, FromDMARC, FromAlways) }},
@@ -231,6 +250,16 @@ func boolean(to *bool, s string) error {
 	default:
 		return fmt.Errorf("%.40q is neither yes nor no", s)
 	}
+	return nil
+}
+
+// number sets a whole number within bounds.
+func number(to *int, s string, least, most int) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < least || n > most {
+		return fmt.Errorf("%.40q is no number from %d to %d", s, least, most)
+	}
+	*to = n
 	return nil
 }
 

@@ -37,7 +37,10 @@ const (
 	Challenge           = "challenge"            // to a sender: answer, if the post is yours
 	Moderate            = "moderate"             // to an editor: a post waits for your decision, and is attached
 	ModerationSummary   = "moderation_summary"   // to an editor: how many wait
+	ArchivedPost        = "archived_post"        // to a member who asked for a post of the archive, which is attached
+	Forwarded           = "forwarded"            // to an owner or editor: mail to LIST-owner or -editor, which is attached
 	Welcome             = "welcome"              // to a new member
+	AddressAdded        = "address_added"        // to each address of a member: one more gets his posts
 	Farewell            = "farewell"             // to who was one
 	Invitation          = "invitation"           // to somebody: how to subscribe
 	Reminder            = "reminder"             // to a member: that he is one
@@ -52,7 +55,7 @@ const (
 
 // answers are the notices that answer a message; RFC 3834 section 5 wants them
 // told apart from those that come by themselves.
-var answers = map[string]bool{NotAccepted: true, Refused: true, InClear: true, NotAnonymous: true, NotAll: true, Challenge: true, Rejected: true, CommandReport: true}
+var answers = map[string]bool{NotAccepted: true, Refused: true, InClear: true, NotAnonymous: true, NotAll: true, Challenge: true, Rejected: true, CommandReport: true, ArchivedPost: true}
 
 //go:embed templates/*.txt
 var files embed.FS

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sealist/sealist/listd/list"
 )
@@ -21,7 +22,8 @@ type Decided struct {
 	Encrypted bool         // it arrived encrypted
 	Notices   []Notice     // mail that the decision causes
 	Harvest   []Certificate
-	Traces    []Trace // of a post that is accepted: what it is known by when it comes again
+	Archive   time.Time // until when the octets are kept for the list's archive; zero: they are not
+	Traces    []Trace   // of a post that is accepted: what it is known by when it comes again
 }
 
 // decisions are the steps an item can make. Distributing ends in done by
@@ -59,12 +61,12 @@ func (s *Store) Decide(ctx context.Context, d Decided) error {
 			due, owner = `CASE WHEN owner = '' THEN ? ELSE due END`, `owner`
 			upto = `(SELECT coalesce(max(id), 0) FROM member)`
 		}
-		args := []any{d.State, d.Reason, d.Detail, d.Method, d.Author.String(), d.MessageID, boolean(d.Encrypted), now}
+		args := []any{d.State, d.Reason, d.Detail, d.Method, d.Author.String(), d.MessageID, boolean(d.Encrypted), micros(d.Archive), now}
 		if due != `NULL` {
 			args = append(args, now)
 		}
 		_, err := h.exec(ctx, `UPDATE item SET state = ?, reason = ?, detail = ?, method = ?, author = ?, message_id = ?, encrypted = ?,
-			updated = ?, claims = 0, due = `+due+`, owner = `+owner+`, upto = `+upto+` WHERE id = ?`, append(args, id)...)
+			archived = ?, updated = ?, claims = 0, due = `+due+`, owner = `+owner+`, upto = `+upto+` WHERE id = ?`, append(args, id)...)
 		if err != nil {
 			return err
 		}
@@ -94,7 +96,7 @@ func (s *Store) Decide(ctx context.Context, d Decided) error {
 // cancelCopies ends the unfinished copies of an item.
 func cancelCopies(ctx context.Context, h handle, item int64, reason string, now int64) error {
 	_, err := h.exec(ctx, `UPDATE delivery SET state = ?, reason = ?, due = NULL, owner = '', updated = ?
-		WHERE item = ? AND kind = ? AND due IS NOT NULL`, DeliveryCancelled, reason, now, item, KindCopy)
+		WHERE item = ? AND kind = ? AND (due IS NOT NULL OR digest = 0)`, DeliveryCancelled, reason, now, item, KindCopy)
 	if err != nil {
 		return err
 	}
@@ -132,8 +134,8 @@ func (s *Store) Expand(ctx context.Context, id string, chunk int) (rows int, don
 			return err
 		}
 		if n > 0 {
-			written, err := h.exec(ctx, `INSERT INTO delivery (item, list, kind, address, state, due, created, updated)
-				SELECT ?, list, ?, address, ?, ?, ?, ?`+chosen+` ORDER BY id`,
+			written, err := h.exec(ctx, `INSERT INTO delivery (item, list, kind, address, state, due, created, updated, digest)
+				SELECT ?, list, ?, address, ?, CASE WHEN reception = 'digest' THEN NULL ELSE ? END, ?, ?, CASE WHEN reception = 'digest' THEN 0 END`+chosen+` ORDER BY id`,
 				number, KindCopy, DeliveryQueued, now, now, now, on, list.RoleMember, walked, bound)
 			if err != nil {
 				return err

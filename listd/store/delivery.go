@@ -137,7 +137,7 @@ func (d *Delivery) fill(item, created int64, address, notice string) error {
 }
 
 // hotStatements are what runs for every batch: parsed once.
-type hotStatements struct{ due, lease, complete, ended *sql.Stmt }
+type hotStatements struct{ due, lease, complete, gathered, ended *sql.Stmt }
 
 func (s *Store) prepareHot(ctx context.Context) (*hotStatements, error) {
 	var h hotStatements
@@ -150,6 +150,9 @@ func (s *Store) prepareHot(ctx context.Context) (*hotStatements, error) {
 		{&h.lease, `UPDATE delivery SET owner = ?, due = ? WHERE id ` + s.dialect.inIDs},
 		{&h.complete, `UPDATE delivery SET state = ?, due = ?, owner = '', attempts = ?, code = ?, enhanced = ?, text = ?, reason = ?,
 			certificate = ?, cipher = ?, updated = ? WHERE id = ? AND due IS NOT NULL`},
+		{&h.gathered, `UPDATE delivery SET state = (SELECT l.state FROM delivery AS l WHERE l.id = delivery.digest),
+			reason = (SELECT l.reason FROM delivery AS l WHERE l.id = delivery.digest), updated = ?
+			WHERE digest > 0 AND digest <> id AND state = 'queued' AND digest ` + s.dialect.inIDs + ` RETURNING id`},
 		{&h.ended, `SELECT item, count(*) FROM delivery WHERE kind = 'copy' AND id ` + s.dialect.inIDs + ` GROUP BY item`},
 	} {
 		var err error
@@ -164,7 +167,7 @@ func (s *Store) prepareHot(ctx context.Context) (*hotStatements, error) {
 // Close gives the statements back.
 func (h *hotStatements) Close() error {
 	var errs []error
-	for _, stmt := range []*sql.Stmt{h.due, h.lease, h.complete, h.ended} {
+	for _, stmt := range []*sql.Stmt{h.due, h.lease, h.complete, h.gathered, h.ended} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}
@@ -257,7 +260,11 @@ func (s *Store) Complete(ctx context.Context, outcomes []Outcome) error {
 				return err
 			}
 		}
-		return s.countEnded(quiet, tx, ended, now)
+		if ended, err := s.endGathered(quiet, tx, ended, now); err != nil {
+			return err
+		} else {
+			return s.countEnded(quiet, tx, ended, now)
+		}
 	})
 }
 

@@ -112,10 +112,19 @@ func (s *Store) EnsureRobot(ctx context.Context, a list.Address) (list.List, err
 // Memberships returns the lists that somebody has a role on, with what he is
 // there, in the order of the lists' addresses.
 func (s *Store) Memberships(ctx context.Context, address list.Address) ([]list.Member, error) {
-	rows, err := s.read().query(ctx, `SELECT list, member.address, role, name, reception, suspended, added, by_hand, conceal
+	rows, err := s.read().query(ctx, `SELECT list, member.address, role, name, reception, suspended, added, by_hand, conceal, person
 		FROM member JOIN list ON list.id = member.list WHERE member.address_key = ? ORDER BY list.address_key, role`, address.Key())
 	all, err := collect(rows, err, scanMember)
 	return all, s.wrap("memberships of "+address.String(), err)
+}
+
+// MembersOfPerson returns somebody's membership of a list, and his further
+// addresses there.
+func (s *Store) MembersOfPerson(ctx context.Context, id list.ID, who list.Address) ([]list.Member, error) {
+	rows, err := s.read().query(ctx, `SELECT list, address, role, name, reception, suspended, added, by_hand, conceal, person FROM member
+		WHERE list = ? AND role = ? AND (address_key = ? OR person = ?) ORDER BY id`, id, list.RoleMember, who.Key(), who.Key())
+	all, err := collect(rows, err, scanMember)
+	return all, s.wrap("addresses of "+who.String(), err)
 }
 
 // ParentLists returns the addresses of the lists that somebody, a list as a
@@ -193,7 +202,7 @@ func (s *Store) ApplyList(ctx context.Context, l list.List, put, remove []list.M
 			return err
 		}
 		for _, m := range remove {
-			if _, err := h.exec(ctx, `DELETE FROM member WHERE list = ? AND address_key = ? AND role = ?`, l.ID, m.Address.Key(), m.Role); err != nil {
+			if _, err := removeMember(ctx, h, l.ID, m.Address, m.Role); err != nil {
 				return err
 			}
 		}
@@ -201,8 +210,8 @@ func (s *Store) ApplyList(ctx context.Context, l list.List, put, remove []list.M
 			if _, err := putMember(ctx, h, l.ID, m, s.now()); err != nil {
 				return err
 			}
-			_, err := h.exec(ctx, `UPDATE member SET name = ?, reception = ?, suspended = ?, conceal = ? WHERE list = ? AND address_key = ? AND role = ?`,
-				m.Name, m.Reception, boolean(m.Suspended), boolean(m.Conceal), l.ID, m.Address.Key(), m.Role)
+			_, err := h.exec(ctx, `UPDATE member SET name = ?, reception = ?, suspended = ?, conceal = ?, person = ? WHERE list = ? AND address_key = ? AND role = ?`,
+				m.Name, m.Reception, boolean(m.Suspended), boolean(m.Conceal), m.Person, l.ID, m.Address.Key(), m.Role)
 			if err != nil {
 				return err
 			}
@@ -287,9 +296,9 @@ func putMember(ctx context.Context, h handle, id list.ID, m list.Member, now int
 	if when == 0 {
 		when = now
 	}
-	n, err := h.exec(ctx, `INSERT INTO member (list, address, address_key, role, name, reception, suspended, conceal, added) VALUES (?,?,?,?,?,?,?,?,?)
+	n, err := h.exec(ctx, `INSERT INTO member (list, address, address_key, role, name, reception, suspended, conceal, added, person) VALUES (?,?,?,?,?,?,?,?,?,?)
 		ON CONFLICT (list, address_key, role) DO NOTHING`,
-		id, m.Address.String(), m.Address.Key(), role, m.Name, reception, boolean(m.Suspended), boolean(m.Conceal), when)
+		id, m.Address.String(), m.Address.Key(), role, m.Name, reception, boolean(m.Suspended), boolean(m.Conceal), when, m.Person)
 	if err != nil || n > 0 {
 		return int(n), err
 	}
@@ -331,11 +340,11 @@ func (s *Store) ChangeMembers(ctx context.Context, id list.ID, role list.Role, a
 func (s *Store) RemoveMembers(ctx context.Context, id list.ID, role list.Role, addresses []list.Address) (removed int, err error) {
 	err = s.write(ctx, "remove members of list number "+id.String(), func(h handle) error {
 		for _, a := range addresses {
-			n, err := h.exec(ctx, `DELETE FROM member WHERE list = ? AND address_key = ? AND role = ?`, id, a.Key(), role)
+			n, err := removeMember(ctx, h, id, a, role)
 			if err != nil {
 				return err
 			}
-			removed += int(n)
+			removed += n
 		}
 		if removed == 0 {
 			return nil
@@ -346,6 +355,19 @@ func (s *Store) RemoveMembers(ctx context.Context, id list.ID, role list.Role, a
 		removed = 0
 	}
 	return removed, err
+}
+
+// removeMember takes one person out of a role, with his further addresses, and
+// voids the tokens that he was sent about the list (invariant 12).
+func removeMember(ctx context.Context, h handle, id list.ID, a list.Address, role list.Role) (int, error) {
+	n, err := h.exec(ctx, `DELETE FROM member WHERE list = ? AND address_key = ? AND role = ?`, id, a.Key(), role)
+	if err == nil && n > 0 && role == list.RoleMember {
+		_, err = h.exec(ctx, `DELETE FROM member WHERE list = ? AND person = ?`, id, a.Key())
+	}
+	if err == nil && n > 0 {
+		_, err = h.exec(ctx, `DELETE FROM token WHERE list = ? AND lower(sender) = ?`, id, a.Key())
+	}
+	return int(n), err
 }
 
 // MemberFilter chooses members. The zero value is everybody.
@@ -365,7 +387,7 @@ func (s *Store) Members(ctx context.Context, id list.ID, f MemberFilter) ([]list
 	if !f.After.Address.IsZero() {
 		c.add(`(address_key, role) > (?, ?)`, f.After.Address.Key(), f.After.Role)
 	}
-	rows, err := s.read().query(ctx, `SELECT list, address, role, name, reception, suspended, added, by_hand, conceal FROM member`+c.where()+
+	rows, err := s.read().query(ctx, `SELECT list, address, role, name, reception, suspended, added, by_hand, conceal, person FROM member`+c.where()+
 		` ORDER BY address_key, role LIMIT ?`, append(c.args, limit(f.Limit))...)
 	all, err := collect(rows, err, scanMember)
 	return all, s.wrap("members of list number "+id.String(), err)
@@ -376,7 +398,7 @@ func scanMember(row scanner) (list.Member, error) {
 	var address string
 	var added int64
 	var byHand bool
-	if err := row.Scan(&m.List, &address, &m.Role, &m.Name, &m.Reception, &m.Suspended, &added, &byHand, &m.Conceal); err != nil {
+	if err := row.Scan(&m.List, &address, &m.Role, &m.Name, &m.Reception, &m.Suspended, &added, &byHand, &m.Conceal, &m.Person); err != nil {
 		return m, err
 	}
 	m.Added, m.Included = fromMicros(added), !byHand

@@ -11,7 +11,8 @@ const purgeChunk = 100
 
 // Purge removes the octets of items that were done or rejected before a time,
 // those with copies that wait for a certificate only if they were received
-// before withheld, too; unless another item still needs them, and throttle entries that ended.
+// before withheld, too, and none of those that an archive keeps; unless another
+// item still needs them, and throttle entries that ended.
 // The rows of items and deliveries stay. It returns how many items lost their
 // octets.
 func (s *Store) Purge(ctx context.Context, before, withheld time.Time) (items int, err error) {
@@ -27,9 +28,9 @@ func (s *Store) Purge(ctx context.Context, before, withheld time.Time) (items in
 func (s *Store) purgeSome(ctx context.Context, before, withheld int64) (items int, err error) {
 	err = s.write(ctx, "purge", func(h handle) error {
 		type pair struct{ item, blob int64 }
-		rows, err := h.query(ctx, `SELECT id, blob FROM item WHERE state IN (?, ?) AND updated < ? AND blob IS NOT NULL
+		rows, err := h.query(ctx, `SELECT id, blob FROM item WHERE state IN (?, ?) AND updated < ? AND blob IS NOT NULL AND archived <= ?
 			AND (received < ? OR NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.item = item.id AND delivery.state = 'withheld' AND delivery.kind = 'copy'))
-			ORDER BY id LIMIT ?`, ItemDone, ItemRejected, before, withheld, purgeChunk)
+			ORDER BY id LIMIT ?`, ItemDone, ItemRejected, before, s.now(), withheld, purgeChunk)
 		pairs, err := collect(rows, err, func(row scanner) (p pair, err error) { return p, row.Scan(&p.item, &p.blob) })
 		if err != nil {
 			return err

@@ -1,0 +1,77 @@
+package distribute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sealist/sealist/listd/compose"
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/notice"
+	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/smime/trust"
+)
+
+// maxForwarded is how much mail to LIST-owner or -editor each of them gets in an
+// hour.
+const maxForwarded = 20
+
+// forward passes mail to LIST-owner or LIST-editor on to these people. Bounces
+// and automatic mail go no further. What came encrypted is passed on sealed, and
+// only if its author is authenticated (invariants 1 and 11).
+func (d *Distributor) forward(ctx context.Context, item store.Item) error {
+	l, err := d.Store.ListByID(ctx, item.List)
+	if err != nil {
+		return fmt.Errorf("reading the list: %w", err)
+	}
+	outer, err := d.received(ctx, item)
+	var unreadable *unreadableError
+	if errors.As(err, &unreadable) {
+		return d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemRejected, Reason: string(trust.Malformed), Detail: unreadable.Error()})
+	}
+	if err != nil {
+		return err
+	}
+	decided := store.Decided{Item: item.ID, State: store.ItemDone, Reason: string(item.Kind) + "_mail", MessageID: oneLine(compose.MessageID(outer.Header()))}
+	if bounced(item) || automatic(outer.Header()) || listMail(outer.Header()) || compose.FromList(l, outer.Header()) {
+		return d.Store.Decide(ctx, decided)
+	}
+	s, err := d.open(ctx, item, l, outer)
+	if err != nil {
+		return err
+	}
+	decided.Encrypted = s.Message.Encrypted
+	if (s.Message.Encrypted || !s.Readable()) && !s.Author.Authenticated {
+		decided.State, decided.Reason = store.ItemRejected, s.refusedBecause()
+		if n, ok := d.answerTo(ctx, s, verdict{answer: neutral}); ok {
+			decided.Notices = append(decided.Notices, n)
+		}
+		return d.Store.Decide(ctx, decided)
+	}
+	to, err := d.addressees(ctx, l, item.Kind)
+	if err != nil {
+		return err
+	}
+	for _, a := range to {
+		decided.Notices = append(decided.Notices, store.Notice{
+			Template: notice.Forwarded, List: l.ID, To: a, Attach: true, Sealed: s.Message.Encrypted,
+			Params: map[string]string{"to": item.ForwardPath.String()},
+			Key:    fmt.Sprintf("%s/%d/%s", notice.Forwarded, l.ID, a.Key()), Every: time.Hour, Limit: maxForwarded,
+		})
+	}
+	if err := d.Store.Decide(ctx, decided); err != nil {
+		return err
+	}
+	d.Parts.Wake()
+	return nil
+}
+
+// addressees are the people behind LIST-owner or LIST-editor, of a robot the
+// listmasters.
+func (d *Distributor) addressees(ctx context.Context, l list.List, k store.Kind) ([]list.Address, error) {
+	if k == store.KindEditor {
+		return d.deciders(ctx, l, "")
+	}
+	return d.deciders(ctx, l, "owner")
+}
