@@ -121,6 +121,9 @@ func (d *Distributor) prepare(ctx context.Context, id string) (*post, error) {
 	p := &post{list: l, reversePath: l.Owner().String(), size: item.Size, received: item.Received, author: authorOf(item, outer), tails: map[*byte]relay.Segment{}}
 	c := compose.Post{List: l, Message: m, Stamp: compose.Stamp{ID: item.ID, Received: item.Received}, RewriteFrom: d.rewritesFrom(ctx, l, outer)}
 	p.rewritten = c.RewriteFrom
+	if err := c.Check(); err != nil {
+		return nil, err // the list hides its authors since
+	}
 	if item.Encrypted || l.Policy.Encryption == list.EncryptAlways {
 		err = d.prepareSealed(ctx, p, c)
 	} else {
