@@ -49,6 +49,25 @@ func (w *world) digest(name string, octets []byte) []*entity.Entity {
 	return posts
 }
 
+// TestDigestAnswersToTheAuthor: a Reply-To that somebody put onto an encrypted post on its way gets no answers, as in copies.
+func TestDigestAnswersToTheAuthor(t *testing.T) {
+	w := newWorld(t).byHand()
+	w.receives("bob", secretList, list.ReceiveDigest)
+	w.set(secretList, "digest_posts", "1")
+	w.start()
+	alice := w.people["alice"]
+	post := mail(alice.Address, secretList, smimetest.Encrypt(alice.Sign(text), w.keys[secretList]))
+	w.send(alice.Address, secretList, append([]byte("Reply-To: mallory@example.net\r\n"), post...))
+	w.until("alice has her copy", func() bool { return len(w.copies("alice")) == 1 })
+	w.run("digest")
+	w.until("bob has his digest", func() bool { return len(w.copies("bob")) == 1 })
+	for _, p := range w.digest("bob", w.copies("bob")[0].Octets) {
+		if got := p.Header().Get("Reply-To"); got != "" {
+			t.Errorf("answers go to %s", got)
+		}
+	}
+}
+
 // TestDigest: several encrypted posts in one mail sealed to the member, each with its author's signature.
 func TestDigest(t *testing.T) {
 	w := newWorld(t).byHand()

@@ -204,3 +204,43 @@ func TestWhatAMailListAgentRefuses(t *testing.T) {
 	w.stop()
 	w.search(marker)
 }
+
+// TestAgentThatEncryptsAlways: a post in clear goes through two agents of which one or both encrypt what they distribute. The
+// second takes the first one's signature off, and a loop is found all the same.
+func TestAgentThatEncryptsAlways(t *testing.T) {
+	w := newWorld(t)
+	w.agents(list.RefuseLabels)
+	w.subscribe(openList, secretList)
+	w.subscribe(secretList, openList)
+	w.start()
+	alice := w.people["alice"]
+	for _, c := range []struct{ policies, first, second string }{
+		{"as-received always", "secret+secret alice", "open+secret+open E alice"},
+		{"always always", "secret+secret E alice", "open+secret+open E alice"},
+		{"always as-received", "secret+secret E alice", "open+secret+open E alice"},
+	} {
+		policies := strings.Fields(c.policies)
+		w.set(secretList, "encryption", policies[0])
+		w.set(openList, "encryption", policies[1])
+		before := map[string]int{secretList: len(w.sink.To(secretList)), openList: len(w.sink.To(openList)), "bob": len(w.copies("bob"))}
+		w.settled(w.send("alice@example.org", secretList, mail("alice@example.org", secretList, alice.Sign(smimetest.Text("hello\r\n")))))
+		toOpen := w.sink.To(openList)[before[openList]:]
+		if len(toOpen) != 1 {
+			t.Fatalf("%s: %d copies to the other list", c.policies, len(toOpen))
+		}
+		if got := w.histories(toOpen[0].Octets, w.keys[openList]); got != c.first {
+			t.Errorf("%s: the first list sends %s, want %s", c.policies, got, c.first)
+		}
+		item, _ := w.settled(w.send(toOpen[0].ReversePath, openList, toOpen[0].Octets))
+		bobs, back := w.copies("bob")[before["bob"]:], w.sink.To(secretList)[before[secretList]:]
+		if item.State != store.ItemDone || len(bobs) != 2 || len(back) != 1 {
+			t.Fatalf("%s, at the second list: %s (%s; %s), %d and %d copies", c.policies, item.State, item.Reason, item.Detail, len(bobs), len(back))
+		}
+		if got := w.histories(bobs[1].Octets, w.people["bob"]); got != c.second {
+			t.Errorf("%s: the second list sends %s, want %s", c.policies, got, c.second)
+		}
+		if item, _ = w.settled(w.send(back[0].ReversePath, secretList, withoutField(back[0].Octets, "X-Loop"))); item.Reason != "expansion_loop" {
+			t.Errorf("%s, back again: %s (%s)", c.policies, item.State, item.Reason)
+		}
+	}
+}

@@ -176,7 +176,8 @@ func TestEncryptionRequired(t *testing.T) {
 	w.expect("encrypted", alice.Address, secretList, mail(alice.Address, secretList, smimetest.Encrypt(alice.Sign(text), w.keys[secretList])), store.ItemDone, "", 3)
 }
 
-// TestAutoSubmitted is the setting of that name; a bounce is nobody's post.
+// TestAutoSubmitted is the setting of that name; a bounce is nobody's post, and a certification authority's challenge is
+// for one person (RFC 8823 section 3.1).
 func TestAutoSubmitted(t *testing.T) {
 	w := newWorld(t)
 	w.start()
@@ -188,6 +189,16 @@ func TestAutoSubmitted(t *testing.T) {
 		}
 		if item, _ := w.settled(w.send("", wallList, post)); item.State != store.ItemRejected {
 			t.Errorf("%s, a null reverse-path: %s", policy, item.State)
+		}
+	}
+	for value, want := range map[string]store.ItemState{
+		"auto-generated; type=acme": store.ItemRejected, "Auto-Generated; x=y; TYPE = \"acme\"": store.ItemRejected,
+		"auto-generated; type=other": store.ItemDone, "auto-generated; x=type=acme": store.ItemDone,
+	} {
+		challenge := append([]byte("Auto-Submitted: "+value+"\r\n"), mail("acme@example.org", wallList, smimetest.Text("x\r\n"))...)
+		w.set(wallList, "auto_submitted", "accept")
+		if item, _ := w.settled(w.send("acme@example.org", wallList, challenge)); item.State != want {
+			t.Errorf("%s: %s (%s)", value, item.State, item.Reason)
 		}
 	}
 }

@@ -463,7 +463,7 @@ func TestListFile(t *testing.T) {
 	w.good("list", "set", plain, "footer=one\ntwo", "subject_tag=[plain]", "subscribe=closed")
 	file := w.good("list", "export", plain)
 	csv := w.good("member", "export", plain)
-	if !strings.Contains(csv, "ben@example.org,\"Ben, the \"\"first\"\"\",member,nomail,no\n") {
+	if !strings.Contains(csv, "ben@example.org,\"Ben, the \"\"first\"\"\",member,nomail,no,no,\n") {
 		t.Errorf("%s", csv)
 	}
 	if status, _, errOut := w.try("list", "rm", plain, "--yes"); status != 1 || !strings.Contains(errOut, "is open") {

@@ -48,8 +48,9 @@ func memberImport(g *globals) *cobra.Command {
 		Short: "put the people of a file on a list: all of them or none",
 		Long: "Reads FILE, or standard input: one address a line, or CSV with an address in one of\n" +
 			"the fields and, if there is one, a name beside it. Empty lines, lines that begin\n" +
-			"with # and a heading are passed over. If any line is wrong, all wrong lines are\n" +
-			"reported and nobody is added.",
+			"with # and a heading are passed over. What `member export` wrote is read with role,\n" +
+			"name, reception and the rest; --role is for those without one. If any line is wrong,\n" +
+			"all wrong lines are reported and nobody is added.",
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			file := c.InOrStdin()
@@ -139,7 +140,11 @@ func printChange(c *cobra.Command, g *globals, err error, change admin.Change, d
 }
 
 func sentence(out io.Writer, change admin.Change, done, rest string) error {
-	_, err := fmt.Fprintf(out, "%s %s %s", count(change.Changed, string(change.Role)), done, change.List)
+	who := string(change.Role)
+	if who == "" {
+		who = "person"
+	}
+	_, err := fmt.Fprintf(out, "%s %s %s", count(change.Changed, who), done, change.List)
 	if n := change.Given - change.Changed; n > 0 && err == nil {
 		_, err = fmt.Fprintf(out, ", %d %s", n, rest)
 	}

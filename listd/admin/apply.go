@@ -130,14 +130,13 @@ func (a *Admin) ApplyList(ctx context.Context, file io.Reader, dryRun bool) (App
 	if err != nil || dryRun || p.Nothing() {
 		return p, warnings, err
 	}
-	id, err := a.Store.ApplyList(ctx, l, put, remove)
-	if err != nil {
-		return p, nil, Explain(err)
-	}
-	a.audit(ctx, "list apply", id, l.Address.String(), map[string]string{
+	entry := store.AuditEntry{Actor: a.Actor, Action: "list apply", Object: l.Address.String(), Detail: map[string]string{
 		"settings": strings.Join(slices.Sorted(maps.Keys(p.Settings)), " "),
 		"added":    fmt.Sprint(len(p.Added)), "changed": fmt.Sprint(len(p.Changed)), "removed": fmt.Sprint(len(p.Removed)),
-	})
+	}}
+	if _, err := a.Store.ApplyList(ctx, l, put, remove, entry); err != nil {
+		return p, nil, Explain(err)
+	}
 	return p, warnings, nil
 }
 
@@ -262,8 +261,15 @@ func sameTreatment(a, b list.Member) bool {
 
 // memberOf reads one line of a file.
 func memberOf(line MemberLine) (list.Member, error) {
-	m := list.Member{Name: line.Name, Suspended: line.Suspended, Conceal: line.Conceal, Person: line.Person}
+	m := list.Member{Name: line.Name, Suspended: line.Suspended, Conceal: line.Conceal}
 	var err error
+	if line.Person != "" {
+		who, err := list.ParseAddress(line.Person)
+		if err != nil {
+			return m, err
+		}
+		m.Person = who.Key()
+	}
 	if m.Address, err = list.ParseAddress(line.Address); err != nil {
 		return m, err
 	}
@@ -289,29 +295,34 @@ func (a *Admin) RemoveList(ctx context.Context, listText string) error {
 	if l.State != list.Closed {
 		return refused("`listmaster list close "+l.Address.String()+"` first, and see that nothing is on its way", "%s is open", l.Address)
 	}
-	if err := a.Store.RemoveList(ctx, l.ID); err != nil {
+	if err := a.Store.RemoveList(ctx, l.ID, store.AuditEntry{Actor: a.Actor, Action: "list rm", Object: l.Address.String()}); err != nil {
 		return Explain(err)
 	}
-	a.audit(ctx, "list rm", l.ID, l.Address.String(), nil)
 	return nil
 }
 
-// ExportMembers writes the people of a list as CSV with a heading: address,
-// name, role, reception, suspended. `member import` reads address and name.
+// ExportMembers writes the people of a list as CSV (RFC 4180) with a heading.
+// ImportMembers reads all of it.
 func (a *Admin) ExportMembers(ctx context.Context, listText, role string, out io.Writer) error {
 	members, err := a.Members(ctx, listText, role)
 	if err != nil {
 		return err
 	}
 	w := csv.NewWriter(out)
-	w.Write([]string{"address", "name", "role", "reception", "suspended"})
+	w.Write(exportedColumns)
 	for _, m := range members {
-		suspended := "no"
-		if m.Suspended {
-			suspended = "yes"
-		}
-		w.Write([]string{m.Address.String(), m.Name, string(m.Role), m.Reception.String(), suspended})
+		w.Write([]string{m.Address.String(), m.Name, string(m.Role), m.Reception.String(), yesNo(m.Suspended), yesNo(m.Conceal), m.Person})
 	}
 	w.Flush()
 	return w.Error()
+}
+
+// exportedColumns are the heading of a file that ExportMembers wrote.
+var exportedColumns = []string{"address", "name", "role", "reception", "suspended", "conceal", "person"}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }

@@ -46,7 +46,7 @@ func (a *Admin) ArchiveIndex(ctx context.Context, r Requester, l list.List) (Don
 	done := Done{Text: fmt.Sprintf("%d messages of %s are kept:", len(items), l.Address), Secret: l.Policy.DemandsEncryption()}
 	for _, i := range items {
 		line := i.ID + ", " + i.Received.UTC().Format("2006-01-02 15:04 UTC")
-		if !i.Author.IsZero() {
+		if !i.Author.IsZero() && l.Policy.AnonymousSender.IsZero() {
 			line += ", " + i.Author.String()
 		}
 		done.Lines = append(done.Lines, line)

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -14,7 +15,7 @@ import (
 // Change is what a change of members came to.
 type Change struct {
 	List    list.Address `json:"list"`
-	Role    list.Role    `json:"role"`
+	Role    list.Role    `json:"role"`    // "": of several
 	Given   int          `json:"given"`   // addresses, each once
 	Changed int          `json:"changed"` // added or removed
 }
@@ -32,8 +33,9 @@ func (a *Admin) AddMembers(ctx context.Context, listText, role string, addresses
 
 // ImportMembers puts the people of a file on a list: one address a line, or
 // CSV with an address in one of its fields and, beside it, a name. Empty lines,
-// lines that begin with # and a heading are passed over. Either all of them are
-// taken, or none: every bad line is reported with its number.
+// lines that begin with # and a heading are passed over. What ExportMembers
+// wrote is read with all that it says; role is for who has none there. Either
+// all of them are taken, or none: every bad line is reported with its number.
 func (a *Admin) ImportMembers(ctx context.Context, listText, role string, file io.Reader) (Change, error) {
 	people, err := readPeople(file)
 	if err != nil {
@@ -47,6 +49,13 @@ type person struct {
 	text string
 	name string
 	line int // in a file, from 1; 0: given by itself
+
+	// What a file with a heading says besides.
+	role               list.Role // "": none of his own
+	reception          list.Reception
+	suspended, conceal bool
+	of                 list.Address // whose further address it is
+	wrong              string       // what of it cannot be
 }
 
 // add parses, then acts.
@@ -70,6 +79,11 @@ func (a *Admin) add(ctx context.Context, action, listText, roleText string, peop
 	if len(members) == 1 {
 		object = members[0].Address.String()
 	}
+	if slices.ContainsFunc(members, func(m list.Member) bool { return m.Role != members[0].Role }) {
+		role = ""
+	} else {
+		role = members[0].Role
+	}
 	a.audit(ctx, action, l.ID, object, map[string]string{"role": string(role), "added": fmt.Sprint(added)})
 	return Change{List: l.Address, Role: role, Given: len(members), Changed: added}, nil
 }
@@ -84,7 +98,7 @@ func (a *Admin) listAndRole(ctx context.Context, listText, roleText string) (lis
 	return l, role, err
 }
 
-// parsePeople makes members, each address once, or reports every address that
+// parsePeople makes members, each address once in a role, or reports every address that
 // cannot be one.
 func parsePeople(people []person, role list.Role) ([]list.Member, error) {
 	var bad []string
@@ -92,6 +106,9 @@ func parsePeople(people []person, role list.Role) ([]list.Member, error) {
 	seen := map[string]bool{}
 	for _, p := range people {
 		address, err := list.ParseAddress(p.text)
+		if err == nil && p.wrong != "" {
+			err = errors.New(p.wrong)
+		}
 		if err != nil {
 			what := err.Error()
 			if p.line > 0 {
@@ -100,9 +117,13 @@ func parsePeople(people []person, role list.Role) ([]list.Member, error) {
 			bad = append(bad, what)
 			continue
 		}
-		if !seen[address.Key()] {
-			seen[address.Key()] = true
-			members = append(members, list.Member{Address: address, Role: role, Name: p.name})
+		m := list.Member{Address: address, Role: role, Name: p.name, Reception: p.reception, Suspended: p.suspended, Conceal: p.conceal, Person: p.of.Key()}
+		if p.role != "" {
+			m.Role = p.role
+		}
+		if who := address.Key() + " " + string(m.Role); !seen[who] {
+			seen[who] = true
+			members = append(members, m)
 		}
 	}
 	if len(bad) > 0 {

@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/mail"
+	"slices"
 	"strings"
+
+	"github.com/sealist/sealist/listd/list"
 )
 
 // maxImportBytes bounds a file of members: a million addresses fit in.
@@ -28,12 +31,21 @@ func readPeople(file io.Reader) ([]person, error) {
 	var people []person
 	lines := bufio.NewScanner(bytes.NewReader(octets))
 	lines.Buffer(nil, maxImportBytes+1)
+	var named columns
 	for number := 1; lines.Scan(); number++ {
 		text := strings.TrimSpace(lines.Text())
-		if text == "" || text[0] == '#' {
+		if text == "" || text[0] == '#' && named == nil {
 			continue
 		}
+		if named == nil && len(people) == 0 {
+			if named = readHeading(text); named != nil {
+				continue
+			}
+		}
 		p := readPerson(text)
+		if named != nil {
+			p = named.person(text)
+		}
 		if len(people) == 0 && !strings.Contains(p.text, "@") && looksLikeHeading(text) {
 			continue
 		}
@@ -44,6 +56,71 @@ func readPeople(file io.Reader) ([]person, error) {
 		return nil, &Error{Kind: Environment, What: "the file cannot be read: " + err.Error(), Err: err}
 	}
 	return people, nil
+}
+
+// columns are the places of the named fields in a file that says so in its
+// heading, as `member export` does.
+type columns map[string]int
+
+// readHeading reads a heading that has the columns address, role and reception;
+// nil if a line is none. Other columns may be left out.
+func readHeading(text string) columns {
+	fields, err := splitFields(text)
+	if err != nil {
+		return nil
+	}
+	named := columns{}
+	for i, f := range fields {
+		if f = strings.ToLower(strings.TrimSpace(f)); slices.Contains(exportedColumns, f) {
+			named[f] = i
+		}
+	}
+	for _, name := range []string{"address", "role", "reception"} {
+		if _, ok := named[name]; !ok {
+			return nil
+		}
+	}
+	return named
+}
+
+// person reads one line under the heading.
+func (c columns) person(text string) person {
+	fields, err := splitFields(text)
+	if err != nil {
+		return person{text: text, wrong: "the line cannot be taken apart"}
+	}
+	field := func(name string) string {
+		if i, ok := c[name]; ok && i < len(fields) {
+			return strings.TrimSpace(fields[i])
+		}
+		return ""
+	}
+	p := person{text: field("address"), name: plainName(field("name"))}
+	if role := field("role"); role != "" {
+		if p.role, err = list.ParseRole(role); err != nil {
+			p.wrong = err.Error()
+		}
+	}
+	if p.reception, err = list.ParseReception(field("reception")); err != nil {
+		p.wrong = err.Error()
+	}
+	if of := field("person"); of != "" {
+		who, err := list.ParseAddress(of)
+		if err != nil {
+			p.wrong = err.Error()
+		}
+		p.of = who
+	}
+	for name, to := range map[string]*bool{"suspended": &p.suspended, "conceal": &p.conceal} {
+		switch strings.ToLower(field(name)) {
+		case "yes":
+			*to = true
+		case "no", "":
+		default:
+			p.wrong = fmt.Sprintf("%s: write yes or no", name)
+		}
+	}
+	return p
 }
 
 // looksLikeHeading tells whether the first line of a file names its columns.

@@ -7,9 +7,9 @@ import (
 	"github.com/sealist/sealist/smime/entity"
 )
 
-// Attached is a message/rfc822 with a post as its members would read it: the
-// outer fields that a sealed copy keeps, and the content with the author's
-// signature. It is for those who decide on it, and as secret as the post.
+// Attached is a message/rfc822 with a post as it came: the outer fields that a
+// sealed copy keeps, and the content with the author's signature. It is for
+// those who decide on it, and as secret as the post.
 func (p Post) Attached() ([]byte, error) {
 	var b entity.Builder
 	for _, f := range p.Message.Outer.Header() {
@@ -27,8 +27,30 @@ func (p Post) Attached() ([]byte, error) {
 			return nil, err
 		}
 	}
-	return slices.Concat([]byte("Content-Type: message/rfc822\r\nContent-Disposition: attachment; filename=\"message.eml\"\r\n\r\n"),
-		fields, []byte("MIME-Version: 1.0\r\n"), withoutField(content, "MIME-Version")), nil
+	return attached(fields, content), nil
+}
+
+// Shown is a message/rfc822 with a post as it stands in members' sealed copies:
+// for who reads it in a digest, or later. ErrIdentity.
+func (p Post) Shown() ([]byte, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	fields, err := p.SealedHeader(Person)
+	if err != nil {
+		return nil, err
+	}
+	content, err := p.Content()
+	if err != nil {
+		return nil, err
+	}
+	return attached(fields, content), nil
+}
+
+func attached(fields []byte, content *entity.Entity) []byte {
+	octets := withoutField(content, "MIME-Version")
+	return slices.Concat([]byte("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: "+widest([][]byte{fields, octets})+
+		"\r\nContent-Disposition: attachment; filename=\"message.eml\"\r\n\r\n"), fields, []byte("MIME-Version: 1.0\r\n"), octets)
 }
 
 // withoutField returns an entity's octets without a field of its header.

@@ -99,14 +99,14 @@ func TestProtectedFromStays(t *testing.T) {
 	alice := smimetest.NewCA("CA").Issue("alice@example.org")
 	signed := alice.Sign(smimetest.Entity("From: alice@example.org\r\nSubject: plan\r\nContent-Type: text/plain; hp=\"clear\"\r\n\r\nx\r\n"))
 	p := compose.Post{
-		List: with(t, "from_policy", "always"), Message: opened(parse(t, "From: alice@example.org\r\nSubject: plan\r\n"+string(signed.Octets()))),
+		List: with(t, "from_policy", "always", "reply_to_forced", "yes"), Message: opened(parse(t, "From: alice@example.org\r\nSubject: plan\r\n"+string(signed.Octets()))),
 		Stamp: stamp, RewriteFrom: true,
 	}
 	octets, err := p.SealedHeader(compose.Person)
 	if h := parse(t, string(octets)+"\r\n").Header(); err != nil || h.Get("From") != "alice@example.org" || h.Get("Reply-To") != "" {
 		t.Errorf("%s, %v", octets, err)
 	}
-	if got := strings.Join(p.Undone(), "; "); !strings.Contains(got, "from_policy: the author protects From") {
+	if got := strings.Join(p.Undone(), "; "); got != "reply_to: the author protects the header, and readers may answer to what stands there; from_policy: the author protects From" {
 		t.Errorf("undone: %q", got)
 	}
 }
@@ -156,8 +156,8 @@ func TestAnonymousTraces(t *testing.T) {
 	}
 }
 
-// TestFooterNamesItsEncoding: a multipart with 8-bit parts says so (RFC 2045 section 6.4).
-func TestFooterNamesItsEncoding(t *testing.T) {
+// TestWhatIsAroundNamesTheEncoding: a multipart, or an attached message, with 8-bit parts says so (RFC 2045 section 6.4).
+func TestWhatIsAroundNamesTheEncoding(t *testing.T) {
 	for post, want := range map[string]string{
 		"From: a@x.org\r\n\r\nhello\r\n": "7bit",
 		"From: a@x.org\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\ngr\xc3\xbc\xc3\x9f\r\n":   "8bit",
@@ -168,10 +168,17 @@ func TestFooterNamesItsEncoding(t *testing.T) {
 		if got, err := e.TransferEncoding(); err != nil || got != want {
 			t.Errorf("%q is %s, want %s", post, got, want)
 		}
+		attached, err := compose.Post{List: team, Message: opened(parse(t, post)), Stamp: stamp}.Attached()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := parse(t, string(attached)).TransferEncoding(); err != nil || got != want {
+			t.Errorf("%q, attached, is %s, want %s", post, got, want)
+		}
 	}
 }
 
-// TestFooterBesideCiphertextWithin: an unsigned encrypted post takes a footer; with signed or protected parts it takes none.
+// TestFooterInSealedPosts: an unsigned encrypted post takes a footer; with signed or protected parts it takes none.
 func TestFooterInSealedPosts(t *testing.T) {
 	key := smimetest.NewCA("CA").Issue("team@lists.example.org")
 	l := with(t, "footer", "foot", "footer_type", "append")

@@ -63,8 +63,13 @@ func (p Post) Undone() []string {
 	if policy.SubjectTag != "" && p.protects("Subject") {
 		undone = append(undone, "subject_tag: the author protects the Subject")
 	}
-	if (policy.ReplyTo.Mode != list.ReplyToSender || policy.ReplyToForced) && p.protects("Reply-To") {
-		undone = append(undone, "reply_to: the author protects Reply-To")
+	if policy.ReplyTo.Mode != list.ReplyToSender || policy.ReplyToForced {
+		switch {
+		case p.protects("Reply-To"):
+			undone = append(undone, "reply_to: the author protects Reply-To")
+		case p.Message.Protection.Kind() != smime.NoHeaderProtection: // RFC 9788 section 6.2; older readers follow the outer one
+			undone = append(undone, "reply_to: the author protects the header, and readers may answer to what stands there")
+		}
 	}
 	if policy.FromPolicy != list.FromKeep && p.protects("From") {
 		undone = append(undone, "from_policy: the author protects From")

@@ -12,17 +12,18 @@ import (
 )
 
 // Digest is several posts in one mail (RFC 2046 section 5.1.5): whole messages,
-// as [Post.Attached] makes them, with their authors' signatures.
+// as [Post.Shown] makes them, with their authors' signatures.
 type Digest struct {
 	List  list.List
 	Posts [][]byte
 	Stamp Stamp // of the last of them
 }
 
-// Missing stands in a digest for a post that cannot be opened any more.
+// Missing stands in a digest for a post that cannot be shown any more: its key
+// is gone, or the list hides its authors now.
 func Missing(received time.Time) []byte {
-	text := entity.PlainText("A message that the list received on " + received.UTC().Format(time.RFC1123Z) + " cannot be opened any more.\n")
-	return slices.Concat([]byte("Content-Type: message/rfc822\r\n\r\nSubject: A message that cannot be opened\r\nMIME-Version: 1.0\r\n"), text)
+	text := entity.PlainText("A message that the list received on " + received.UTC().Format(time.RFC1123Z) + " cannot be shown any more.\n")
+	return slices.Concat([]byte("Content-Type: message/rfc822\r\n\r\nSubject: A message that cannot be shown\r\nMIME-Version: 1.0\r\n"), text)
 }
 
 // Content returns the entity that is sealed, or sent in clear.

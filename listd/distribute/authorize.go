@@ -94,7 +94,7 @@ func (d *Distributor) authorize(ctx context.Context, s Submission, m memory) ver
 	case compose.FromList(s.List, s.Message.Outer.Header()):
 		v.reason = reasonLoop
 		return v
-	case bounced(s.Item), automatic(s.Message.Outer.Header()) && s.List.Policy.AutoSubmitted == list.AutoReject:
+	case bounced(s.Item), challenge(s.Message.Outer.Header()), automatic(s.Message.Outer.Header()) && s.List.Policy.AutoSubmitted == list.AutoReject:
 		v.reason = reasonAutomatic
 		return v
 	}

@@ -31,6 +31,17 @@ func automatic(h entity.Header) bool {
 	return machineFrom(h)
 }
 
+// challenge tells whether a message is that of a certification authority which
+// wants to know whose an address is (RFC 8823 section 3.1). It is for one person:
+// whoever can answer it gets a certificate for the list's address.
+func challenge(h entity.Header) bool {
+	_, parameters, _ := strings.Cut(strings.ToLower(h.Get("Auto-Submitted")), ";")
+	return slices.ContainsFunc(strings.Split(parameters, ";"), func(p string) bool {
+		name, value, _ := strings.Cut(p, "=")
+		return strings.TrimSpace(name) == "type" && strings.Trim(value, " \t\"") == "acme"
+	})
+}
+
 // machineFields are fields that only automatic mail has. QUIRK: qmail-autoresponder,
 // vacation programs, Exim, Exchange and webmail services of before RFC 3834.
 var machineFields = []string{

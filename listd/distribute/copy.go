@@ -56,6 +56,10 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, batch []sto
 		}
 	}()
 	p, err := d.posts.get(item, func() (*post, error) { return d.prepare(ctx, item) })
+	if errors.Is(err, compose.ErrIdentity) {
+		fill(queue.Cancelled{Reason: err.Error()})
+		return
+	}
 	if err != nil {
 		fill(queue.Delayed{Reason: err.Error()})
 		return

@@ -79,8 +79,8 @@ func (d *Distributor) prepareDigest(ctx context.Context, l list.List, items []st
 	p := &post{list: l, reversePath: l.Owner().String(), tails: map[*byte]relay.Segment{}}
 	sealed := l.Policy.Encryption == list.EncryptAlways
 	for _, item := range items {
-		one, err := d.attachment(ctx, l, item.ID)
-		if errors.Is(err, errNotOpened) { // one bad post harms itself only (invariant 9)
+		one, err := d.shown(ctx, l, item.ID)
+		if errors.Is(err, errNotOpened) || errors.Is(err, compose.ErrIdentity) { // one bad post harms itself only (invariant 9)
 			one, err = compose.Missing(item.Received), nil
 		}
 		if err != nil {

@@ -156,25 +156,44 @@ func (d *Distributor) approved(ctx context.Context, s Submission, v verdict) (ve
 
 // attachment is the post that a notice is about, as those who decide on it read it.
 func (d *Distributor) attachment(ctx context.Context, l list.List, id string) ([]byte, error) {
-	item, err := d.Store.Item(ctx, id)
+	p, err := d.stored(ctx, l, id)
 	if err != nil {
 		return nil, err
+	}
+	return p.Attached()
+}
+
+// shown is a post that was distributed, as members read it. compose.ErrIdentity
+// if the list hides its authors since.
+func (d *Distributor) shown(ctx context.Context, l list.List, id string) ([]byte, error) {
+	p, err := d.stored(ctx, l, id)
+	if err != nil {
+		return nil, err
+	}
+	return p.Shown()
+}
+
+// stored opens a post of the spool.
+func (d *Distributor) stored(ctx context.Context, l list.List, id string) (p compose.Post, err error) {
+	item, err := d.Store.Item(ctx, id)
+	if err != nil {
+		return p, err
 	}
 	outer, err := d.received(ctx, item)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	keys, err := d.keys(ctx, l)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	o := d.Open
 	o.Keys = keys
 	m := smime.Open(outer, o)
 	if m.Err != nil || m.Payload == nil {
-		return nil, errNotOpened
+		return p, errNotOpened
 	}
-	return compose.Post{List: l, Message: m}.Attached()
+	return compose.Post{List: l, Message: m, Stamp: compose.Stamp{ID: item.ID, Received: item.Received}}, nil
 }
 
 // withAttachment puts a post behind the text of a notice.

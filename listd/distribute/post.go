@@ -121,6 +121,9 @@ func (d *Distributor) prepare(ctx context.Context, id string) (*post, error) {
 	p := &post{list: l, reversePath: l.Owner().String(), size: item.Size, received: item.Received, author: authorOf(item, outer), tails: map[*byte]relay.Segment{}}
 	c := compose.Post{List: l, Message: m, Stamp: compose.Stamp{ID: item.ID, Received: item.Received}, RewriteFrom: d.rewritesFrom(ctx, l, outer)}
 	p.rewritten = c.RewriteFrom
+	if err := c.Check(); err != nil {
+		return nil, err // the list hides its authors since
+	}
 	if item.Encrypted || l.Policy.Encryption == list.EncryptAlways {
 		err = d.prepareSealed(ctx, p, c)
 	} else {
@@ -163,11 +166,13 @@ func (d *Distributor) prepareSealed(ctx context.Context, p *post, c compose.Post
 		}
 	}
 	if p.list.Agent != list.NoAgent {
-		_, sign, err := d.expansion(ctx, p.list, c.Message)
+		x, sign, err := d.expansion(ctx, p.list, c.Message)
 		if err != nil {
 			return err
 		}
-		p.sign = &sign
+		if p.sign = &sign; x.Content != nil { // it arrived in clear; the layer of the agent before goes (RFC 2634 section 4.2)
+			content = x.Content
+		}
 	}
 	p.cipher = cms.AES256CBC
 	if p.sealer, err = smime.NewSealer(content, p.cipher); err != nil {

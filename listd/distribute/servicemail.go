@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sealist/sealist/listd/compose"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/queue"
@@ -39,7 +40,14 @@ func (d *Distributor) renderNotice(ctx context.Context, del store.Delivery) queu
 		return queue.Delayed{Reason: "rendering: " + err.Error()}
 	}
 	if del.Notice.Attach {
-		post, err := d.attachment(ctx, l, del.Item)
+		open := d.attachment
+		if del.Notice.Template == notice.ArchivedPost {
+			open = d.shown
+		}
+		post, err := open(ctx, l, del.Item)
+		if errors.Is(err, compose.ErrIdentity) {
+			return queue.Cancelled{Reason: err.Error()}
+		}
 		if err != nil {
 			return queue.Delayed{Reason: "opening the post: " + err.Error()}
 		}

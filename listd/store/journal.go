@@ -57,18 +57,22 @@ type AuditEntry struct {
 
 // Audit adds an entry.
 func (s *Store) Audit(ctx context.Context, e AuditEntry) error {
-	if e.At.IsZero() {
-		e.At = s.clock()
+	return s.write(ctx, "audit", func(h handle) error { return putAudit(ctx, h, e, s.now()) })
+}
+
+// putAudit adds an entry inside the transaction of what it tells.
+func putAudit(ctx context.Context, h handle, e AuditEntry, now int64) error {
+	at := micros(e.At)
+	if at == 0 {
+		at = now
 	}
 	detail, err := json.Marshal(e.Detail)
 	if err != nil {
-		return s.wrap("audit", err)
-	}
-	return s.write(ctx, "audit", func(h handle) error {
-		_, err := h.exec(ctx, `INSERT INTO audit (at, actor, action, list, object, detail) VALUES (?,?,?,?,?,?)`,
-			micros(e.At), e.Actor, e.Action, e.List, e.Object, string(detail))
 		return err
-	})
+	}
+	_, err = h.exec(ctx, `INSERT INTO audit (at, actor, action, list, object, detail) VALUES (?,?,?,?,?,?)`,
+		at, e.Actor, e.Action, e.List, e.Object, string(detail))
+	return err
 }
 
 // AuditFilter chooses entries. The zero value is all of them.

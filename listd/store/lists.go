@@ -192,7 +192,7 @@ func updateList(ctx context.Context, h handle, l list.List) error {
 // has, and puts people on it, off it, or changes their Name, Reception and
 // Suspended: all of it or nothing. It returns the list's number. Errors are
 // those of CreateList and UpdateList.
-func (s *Store) ApplyList(ctx context.Context, l list.List, put, remove []list.Member) (list.ID, error) {
+func (s *Store) ApplyList(ctx context.Context, l list.List, put, remove []list.Member, entry AuditEntry) (list.ID, error) {
 	err := s.write(ctx, "apply list "+l.Address.String(), func(h handle) (err error) {
 		if l.ID == 0 {
 			if l.ID, err = insertList(ctx, h, l, s.now()); err != nil {
@@ -216,20 +216,26 @@ func (s *Store) ApplyList(ctx context.Context, l list.List, put, remove []list.M
 				return err
 			}
 		}
+		entry.List = l.ID
+		if err := putAudit(ctx, h, entry, s.now()); err != nil {
+			return err
+		}
 		return bump(ctx, h)
 	})
 	return l.ID, err
 }
 
 // RemoveList takes a list away with everything that is kept for it: members,
-// keys, includes, posts and what is to be sent of them. Its audit entries stay.
+// keys, includes, tokens, posts and what is to be sent of them. Its audit
+// entries stay, and entry, which tells of the removal, is among them.
 // ErrNotFound.
-func (s *Store) RemoveList(ctx context.Context, id list.ID) error {
+func (s *Store) RemoveList(ctx context.Context, id list.ID, entry AuditEntry) error {
 	return s.write(ctx, "remove list number "+id.String(), func(h handle) error {
 		for _, statement := range []string{
 			`DELETE FROM delivery WHERE list = ?`,
 			`DELETE FROM item WHERE list = ?`,
 			`DELETE FROM token WHERE list = ?`,
+			`DELETE FROM include_member WHERE list = ?`,
 		} {
 			if _, err := h.exec(ctx, statement, id); err != nil {
 				return err
@@ -239,7 +245,11 @@ func (s *Store) RemoveList(ctx context.Context, id list.ID) error {
 			return err
 		}
 		n, err := h.exec(ctx, `DELETE FROM list WHERE id = ?`, id)
-		return changed(ctx, h, n, err)
+		if err := changed(ctx, h, n, err); err != nil {
+			return err
+		}
+		entry.List = id
+		return putAudit(ctx, h, entry, s.now())
 	})
 }
 
@@ -286,9 +296,9 @@ func putMember(ctx context.Context, h handle, id list.ID, m list.Member, now int
 	if when == 0 {
 		when = now
 	}
-	n, err := h.exec(ctx, `INSERT INTO member (list, address, address_key, role, name, reception, suspended, added, person) VALUES (?,?,?,?,?,?,?,?,?)
+	n, err := h.exec(ctx, `INSERT INTO member (list, address, address_key, role, name, reception, suspended, conceal, added, person) VALUES (?,?,?,?,?,?,?,?,?,?)
 		ON CONFLICT (list, address_key, role) DO NOTHING`,
-		id, m.Address.String(), m.Address.Key(), role, m.Name, reception, boolean(m.Suspended), when, m.Person)
+		id, m.Address.String(), m.Address.Key(), role, m.Name, reception, boolean(m.Suspended), boolean(m.Conceal), when, m.Person)
 	if err != nil || n > 0 {
 		return int(n), err
 	}
