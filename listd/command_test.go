@@ -615,7 +615,7 @@ func TestApprovalIsOfOneContent(t *testing.T) {
 	}
 
 	got := w.say(alice.Address, wallList, mail(alice.Address, wallList, smimetest.Text("x\r\n")))
-	got = w.say(alice.Address, robot, command(alice.Address, robot, "confirm "+keyIn.FindString(strings.Join(got, "\n"))+"\n", nil))
+	w.say(alice.Address, robot, command(alice.Address, robot, "confirm "+keyIn.FindString(strings.Join(got, "\n"))+"\n", nil))
 	w.until("bob is asked", func() bool { return strings.Contains(w.lastTo("bob@example.org"), "DISTRIBUTE") })
 	key := keyIn.FindString(w.lastTo("bob@example.org"))
 	w.say("bob@example.org", robot, command("bob@example.org", robot, "distribute wall "+key+"\n", nil))
