@@ -237,16 +237,9 @@ func (s Submission) refusedBecause() string {
 	return string(s.Author.Reason)
 }
 
-// decide opens one accepted post, authorizes it, and commits the decision with
-// all that follows from it. It tells whether the post is now distributing.
+// decide reads one accepted message, decides on it, and commits the decision with
+// all that follows from it. It tells whether it is now distributing.
 func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error) {
-	log := d.log.With("spool_id", item.ID, "stage", "authorize")
-	switch item.Kind {
-	case store.KindCommand, store.KindSubscribe, store.KindUnsubscribe:
-		return false, d.commands(ctx, item)
-	case store.KindOwner, store.KindEditor:
-		return false, d.forward(ctx, item)
-	}
 	l, err := d.Store.ListByID(ctx, item.List)
 	if err != nil {
 		return false, fmt.Errorf("reading the list: %w", err)
@@ -254,12 +247,24 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	outer, err := d.received(ctx, item)
 	var unreadable *unreadableError
 	if errors.As(err, &unreadable) {
-		log.Warn("post rejected", "list", l.Address, "reason", unreadable)
+		d.log.Warn("rejected", "spool_id", item.ID, "stage", "authorize", "list", l.Address, "reason", unreadable)
 		return false, d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemRejected, Reason: string(trust.Malformed), Detail: unreadable.Error()})
 	}
 	if err != nil {
 		return false, err
 	}
+	switch item.Kind {
+	case store.KindCommand, store.KindSubscribe, store.KindUnsubscribe:
+		return false, d.commands(ctx, item, l, outer)
+	case store.KindOwner, store.KindEditor:
+		return false, d.forward(ctx, item, l, outer)
+	}
+	return d.decidePost(ctx, item, l, outer)
+}
+
+// decidePost authorizes one post. It tells whether the post is now distributing.
+func (d *Distributor) decidePost(ctx context.Context, item store.Item, l list.List, outer *entity.Entity) (bool, error) {
+	log := d.log.With("spool_id", item.ID, "stage", "authorize")
 	s, v, err := d.judge(ctx, item, l, outer)
 	if err != nil {
 		return false, err
@@ -317,14 +322,14 @@ func (d *Distributor) judge(ctx context.Context, item store.Item, l list.List, o
 	if err := v.outage(); err != nil {
 		return s, v, err
 	}
+	if v, err = d.approved(ctx, s, v); err != nil {
+		return s, v, err
+	}
 	if v, err = d.expandable(ctx, s, v); err != nil {
 		return s, v, err
 	}
 	if m.duplicate && !v.loop() {
 		v.state, v.reason, v.answer = store.ItemDone, reasonDuplicate, silence
-	}
-	if v, err = d.approved(ctx, s, v); err != nil {
-		return s, v, err
 	}
 	if v, err = d.allOrNone(ctx, s, v); err != nil {
 		return s, v, err

@@ -2,7 +2,6 @@ package distribute
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -13,24 +12,13 @@ import (
 	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/smime/entity"
 	"github.com/sealist/sealist/smime/trust"
 )
 
 // commands carries out what a mail to a robot, to LIST-request, -subscribe or
 // -unsubscribe asks for, and answers it.
-func (d *Distributor) commands(ctx context.Context, item store.Item) error {
-	l, err := d.Store.ListByID(ctx, item.List)
-	if err != nil {
-		return fmt.Errorf("reading the list: %w", err)
-	}
-	outer, err := d.received(ctx, item)
-	var unreadable *unreadableError
-	if errors.As(err, &unreadable) {
-		return d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemRejected, Reason: string(trust.Malformed), Detail: unreadable.Error()})
-	}
-	if err != nil {
-		return err
-	}
+func (d *Distributor) commands(ctx context.Context, item store.Item, l list.List, outer *entity.Entity) error {
 	s, err := d.open(ctx, item, l, outer)
 	if err != nil {
 		return err

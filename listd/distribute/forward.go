@@ -2,7 +2,6 @@ package distribute
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,7 +9,7 @@ import (
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/store"
-	"github.com/sealist/sealist/smime/trust"
+	"github.com/sealist/sealist/smime/entity"
 )
 
 // maxForwarded is how much mail to LIST-owner or -editor each of them gets in an
@@ -20,19 +19,7 @@ const maxForwarded = 20
 // forward passes mail to LIST-owner or LIST-editor on to these people. Bounces
 // and automatic mail go no further. What came encrypted is passed on sealed, and
 // only if its author is authenticated (invariants 1 and 11).
-func (d *Distributor) forward(ctx context.Context, item store.Item) error {
-	l, err := d.Store.ListByID(ctx, item.List)
-	if err != nil {
-		return fmt.Errorf("reading the list: %w", err)
-	}
-	outer, err := d.received(ctx, item)
-	var unreadable *unreadableError
-	if errors.As(err, &unreadable) {
-		return d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemRejected, Reason: string(trust.Malformed), Detail: unreadable.Error()})
-	}
-	if err != nil {
-		return err
-	}
+func (d *Distributor) forward(ctx context.Context, item store.Item, l list.List, outer *entity.Entity) error {
 	decided := store.Decided{Item: item.ID, State: store.ItemDone, Reason: string(item.Kind) + "_mail", MessageID: oneLine(compose.MessageID(outer.Header()))}
 	if bounced(item) || automatic(outer.Header()) || listMail(outer.Header()) || compose.FromList(l, outer.Header()) {
 		return d.Store.Decide(ctx, decided)
