@@ -173,3 +173,20 @@ func TestUndoneIsRecorded(t *testing.T) {
 		t.Errorf("%s", item.Detail)
 	}
 }
+
+// TestSettingsAreThoseOfNow: a copy that leaves late leaves as the list's settings are then.
+func TestSettingsAreThoseOfNow(t *testing.T) {
+	w := newWorld(t).byHand()
+	w.config.Harvest.Enabled = false
+	back := w.without("carol")
+	w.start()
+	w.post()
+	before := len(w.copies("bob"))
+	back()
+	w.set(secretList, "subject_tag", "[late]")
+	w.retryWithheld()
+	w.until("carol has it", func() bool { return len(w.copies("carol")) == 1 })
+	if got := parse(t, w.copies("carol")[0].Octets).Header().Get("Subject"); got != "[late] a subject" || len(w.copies("bob")) != before {
+		t.Errorf("%s", got)
+	}
+}

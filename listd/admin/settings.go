@@ -76,6 +76,9 @@ func checkSettings(d ListDetails) (warnings []string, err error) {
 	case !p.AnonymousSender.IsZero() && d.Agent != list.NoAgent:
 		return nil, refused("set one of the two", "a mail list agent keeps the author's signature, which names him; anonymous_sender removes his name")
 	}
+	if !p.AnonymousSender.IsZero() {
+		warnings = append(warnings, "anonymous_sender refuses posts that are signed, for a signature names its author: a send scenario that wants one refuses all others")
+	}
 	if p.UnsignedEncrypted == list.AllowUnsigned {
 		warnings = append(warnings, "unsigned_encrypted=allow opens encrypted posts for authors who did not show that they wrote them: "+
 			"whoever captured a post to the list may send it again, and the members read it anew")

@@ -17,7 +17,7 @@ func (d *Distributor) allOrNone(ctx context.Context, s Submission, v verdict) (v
 		return v, nil
 	}
 	t := Trial{Sealed: s.Message.Encrypted || s.List.Policy.Encryption == list.EncryptAlways}
-	if err := d.tryMembers(ctx, s.List, &t); err != nil {
+	if err := d.tryMembers(ctx, s.List, v.sender, &t); err != nil {
 		return v, err
 	}
 	missing := 0

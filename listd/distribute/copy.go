@@ -55,7 +55,7 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, batch []sto
 			fill(queue.Delayed{Reason: errPanic.Error()})
 		}
 	}()
-	p, err := d.posts.get(item, func() (*post, error) { return d.prepare(ctx, item) })
+	p, err := d.current(ctx, item)
 	if errors.Is(err, compose.ErrIdentity) {
 		fill(queue.Cancelled{Reason: err.Error()})
 		return

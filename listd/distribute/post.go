@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -213,6 +214,25 @@ func (d *Distributor) prepareClear(ctx context.Context, p *post, c compose.Post)
 		}
 	}
 	return nil
+}
+
+// current returns a post, opened, as the settings of its list are now: one that
+// was opened under others is opened anew.
+func (d *Distributor) current(ctx context.Context, item string) (*post, error) {
+	prepare := func() (*post, error) { return d.prepare(ctx, item) }
+	p, err := d.posts.get(item, prepare)
+	if err != nil {
+		return nil, err
+	}
+	l, err := d.Store.ListByID(ctx, p.list.ID)
+	if err != nil {
+		return nil, fmt.Errorf("reading the list: %w", err)
+	}
+	if reflect.DeepEqual(l, p.list) {
+		return p, nil
+	}
+	d.posts.drop(d.posts.slot(item))
+	return d.posts.get(item, prepare)
 }
 
 // errPanic is what a panic becomes: the fault is the program's and nothing of

@@ -68,13 +68,13 @@ func (d *Distributor) Try(ctx context.Context, l list.List, reversePath string, 
 		t.Answer = n.Template
 	}
 	if v.accepted() {
-		err = d.tryMembers(ctx, l, &t)
+		err = d.tryMembers(ctx, l, v.sender, &t)
 	}
 	return t, err
 }
 
 // tryMembers resolves everybody who would get a copy.
-func (d *Distributor) tryMembers(ctx context.Context, l list.List, t *Trial) error {
+func (d *Distributor) tryMembers(ctx context.Context, l list.List, author list.Address, t *Trial) error {
 	filter := store.MemberFilter{Role: list.RoleMember, Limit: 500}
 	for {
 		members, err := d.Store.Members(ctx, l.ID, filter)
@@ -85,7 +85,7 @@ func (d *Distributor) tryMembers(ctx context.Context, l list.List, t *Trial) err
 		for _, m := range members {
 			t.Members++
 			switch {
-			case m.Suspended || m.Reception == list.ReceiveNoMail:
+			case m.Suspended || m.Reception == list.ReceiveNoMail || m.Reception == list.ReceiveNotMe && m.Address.Same(author):
 				t.Left++
 			case !t.Sealed || m.Reception == list.ReceiveNotice:
 				t.Reached++
