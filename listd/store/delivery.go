@@ -153,7 +153,7 @@ func (s *Store) prepareHot(ctx context.Context) (*hotStatements, error) {
 		{&h.gathered, `UPDATE delivery SET state = (SELECT l.state FROM delivery AS l WHERE l.id = delivery.digest),
 			reason = (SELECT l.reason FROM delivery AS l WHERE l.id = delivery.digest), updated = ?
 			WHERE digest > 0 AND digest <> id AND state = 'queued' AND digest ` + s.dialect.inIDs + ` RETURNING id`},
-		{&h.ended, `SELECT item, count(*) FROM delivery WHERE kind = 'copy' AND id ` + s.dialect.inIDs + ` GROUP BY item`},
+		{&h.ended, `SELECT item, count(*) FROM delivery WHERE kind = 'copy' AND id ` + s.dialect.inIDs + ` GROUP BY item ORDER BY item`},
 	} {
 		var err error
 		if *p.stmt, err = s.writer.PrepareContext(ctx, s.dialect.rebind(p.text)); err != nil {
@@ -183,8 +183,8 @@ func (s *Store) ClaimDeliveries(ctx context.Context, owner string, now, leaseUnt
 		return nil, errors.New("store: claim deliveries: no owner")
 	}
 	var claimed []Delivery
-	err := s.writeTx(ctx, "claim deliveries", func(tx *sql.Tx) error {
-		quiet := context.WithoutCancel(ctx) // a context that can end costs a goroutine for every statement
+	err := s.writeBeside(ctx, "claim deliveries", func(tx *sql.Tx, _ handle) error {
+		quiet := s.dialect.quiet(ctx)
 		rows, err := tx.StmtContext(quiet, s.hot.due).QueryContext(quiet, micros(now), n)
 		claimed, err = collect(rows, err, func(row scanner) (Delivery, error) {
 			d := Delivery{LeasedBy: owner, LeasedUntil: leaseUntil}
@@ -234,29 +234,23 @@ func (s *Store) Complete(ctx context.Context, outcomes []Outcome) error {
 			return fmt.Errorf("store: complete delivery %d: %q is no state", o.Delivery, o.State)
 		}
 	}
-	return s.writeTx(ctx, fmt.Sprintf("complete %d deliveries", len(outcomes)), func(tx *sql.Tx) error {
+	return s.writeBeside(ctx, fmt.Sprintf("complete %d deliveries", len(outcomes)), func(tx *sql.Tx, h handle) error {
 		// No statement of the batch stops half-way for a context that ends; the
 		// transaction as a whole does.
-		quiet, now := context.WithoutCancel(ctx), s.now()
-		complete := tx.StmtContext(quiet, s.hot.complete)
+		quiet, now := s.dialect.quiet(ctx), s.now()
+		written, err := s.dialect.complete(quiet, s, tx, outcomes, now)
+		if err != nil {
+			return err
+		}
 		ended := make([]int64, 0, len(outcomes))
 		for _, o := range outcomes {
-			var due any
-			if !o.State.Finished() {
-				due = micros(o.NextAt)
-			}
-			result, err := complete.ExecContext(quiet, string(o.State), due, o.Attempts, o.Code, o.Enhanced, o.Text, o.Reason,
-				o.Certificate, o.Cipher, now, o.Delivery)
-			if err != nil {
-				return err
-			}
-			if n, err := result.RowsAffected(); n == 0 || err != nil {
+			if !written[o.Delivery] {
 				continue // it has its end already
 			}
 			if o.State.Finished() {
 				ended = append(ended, o.Delivery)
 			}
-			if err := s.causedNotices(quiet, handle{s.dialect, tx}, o, now); err != nil {
+			if err := s.causedNotices(quiet, h, o, now); err != nil {
 				return err
 			}
 		}
@@ -266,6 +260,14 @@ func (s *Store) Complete(ctx context.Context, outcomes []Outcome) error {
 			return s.countEnded(quiet, tx, ended, now)
 		}
 	})
+}
+
+// due is what the column becomes.
+func (o Outcome) due() any {
+	if o.State.Finished() {
+		return nil
+	}
+	return micros(o.NextAt)
 }
 
 // causedNotices queues what an outcome causes, about the item of its delivery.
@@ -403,7 +405,7 @@ func (s *Store) releaseLeases(ctx context.Context, what, condition string, args 
 func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
 	var next int64
 	err := s.read().row(ctx, `SELECT coalesce(min(due), 0) FROM (SELECT min(due) AS due FROM item WHERE due IS NOT NULL
-		UNION ALL SELECT min(due) FROM delivery WHERE due IS NOT NULL) AS both`).Scan(&next)
+		UNION ALL SELECT min(due) FROM delivery WHERE due IS NOT NULL) AS waiting`).Scan(&next)
 	return fromMicros(next), s.wrap("next due", err)
 }
 

@@ -1,28 +1,22 @@
 package store
 
 import (
+	"context"
 	"database/sql"
-	"embed"
-	"errors"
-	"fmt"
 	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
-	"syscall"
-	"time"
 
 	"github.com/pressly/goose/v3"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// dialect is everything in which one database differs from another.
+// dialect is everything in which one database differs from another: one value
+// in sqlite.go, one in postgres.go.
 type dialect struct {
 	migrations func() (fs.FS, error)
 	goose      goose.Dialect
 	// rebind turns the placeholders "?" into the database's own.
 	rebind func(query string) string
+	// clean takes out of parameters what the database cannot hold.
+	clean func(args []any) []any
 	// skipLocked stands behind the SELECT of a claim, so that two workers never
 	// wait for each other's rows.
 	skipLocked string
@@ -30,104 +24,25 @@ type dialect struct {
 	forUpdate string
 	// inIDs stands behind "id": is one of the numbers in a JSON array.
 	inIDs string
+	// quiet is the context that the statements of one transaction run with.
+	quiet func(ctx context.Context) context.Context
+	// alone begins a transaction beside which no other of its kind runs.
+	alone func(ctx context.Context, tx *sql.Tx) error
+	// again reports whether a transaction may go well when it is run once more:
+	// the database chose it to resolve a conflict.
+	again func(err error) bool
+	// complete writes outcomes on deliveries that have no end yet, and says on
+	// which ones.
+	complete func(ctx context.Context, s *Store, tx *sql.Tx, outcomes []Outcome, now int64) (written map[int64]bool, err error)
 	// explain wraps a driver's error in this package's sentinel, if it is one.
 	// It returns other errors as they are, and nil for nil.
 	explain func(err error, path string) error
 }
 
-//go:embed migrations/sqlite/*.sql
-var sqliteMigrations embed.FS
-
-var sqliteDialect = &dialect{
-	migrations: func() (fs.FS, error) { return fs.Sub(sqliteMigrations, "migrations/sqlite") },
-	goose:      goose.DialectSQLite3,
-	rebind:     func(query string) string { return query },
-	skipLocked: "", // one writer, which has the whole database
-	forUpdate:  "",
-	inIDs:      "IN (SELECT value FROM json_each(?))",
-	explain:    explainSQLite,
-}
-
-// prepareSQLiteFile makes the file with its mode before SQLite can make it with
-// the umask's; SQLite gives -wal and -shm the mode of the file.
-//
-// A file that is there is not opened: closing any descriptor of it would take
-// away the POSIX locks that SQLite holds on it elsewhere in this process.
-func prepareSQLiteFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err == nil {
-		return f.Close()
-	}
-	info, statErr := os.Stat(path)
-	if statErr != nil {
-		return err // why it could not be made says more
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		if err := os.Chmod(path, 0o600); err != nil {
-			return fmt.Errorf("others may read it, and its mode cannot be set to 0600: %w", err)
-		}
-	}
-	return nil
-}
-
-// openSQLite returns the writer (one connection, every transaction takes the
-// write lock at its beginning, so that none fails half-way with a stale
-// snapshot) and the pool of readers. A goroutine that holds a transaction must
-// not ask the writer for anything else: it would wait for itself.
-func openSQLite(path string, busy time.Duration) (writer, reader *sql.DB, err error) {
-	dsn := func(pragmas ...string) string {
-		q := url.Values{"_pragma": append([]string{
-			fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()), // first: the next ones may have to wait
-			"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
-		}, pragmas...)}
-		return (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String() + "?" + q.Encode()
-	}
-	writer, err = sql.Open("sqlite", dsn("cache_size(-16000)", "journal_size_limit(67108864)")+"&_txlock=immediate")
-	if err != nil {
-		return nil, nil, err
-	}
-	writer.SetMaxOpenConns(1)
-	reader, err = sql.Open("sqlite", dsn("query_only(1)"))
-	if err != nil {
-		writer.Close()
-		return nil, nil, err
-	}
-	reader.SetMaxOpenConns(8)
-	reader.SetMaxIdleConns(4)
-	return writer, reader, nil
-}
-
-// fullBelow is how much room a file system must have for an I/O error not to be
-// read as "full".
-const fullBelow = 1 << 20
-
-// explainSQLite sorts by primary result code (the low octet of the extended one).
-func explainSQLite(err error, path string) error {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	switch e.Code() & 0xff {
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return fmt.Errorf("%w (%w)", ErrBusy, err)
-	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("%w (%w)", ErrFull, err)
-	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
-		return fmt.Errorf("%w (%w)", ErrReadOnly, err)
-	case sqlite3.SQLITE_IOERR:
-		// SQLite answers FULL when a write meets ENOSPC, but IOERR when the
-		// wal-index or a truncation does.
-		var st syscall.Statfs_t
-		if syscall.Statfs(filepath.Dir(path), &st) == nil && st.Bavail*uint64(st.Bsize) < fullBelow {
-			return fmt.Errorf("%w (%w)", ErrFull, err)
-		}
-	case sqlite3.SQLITE_CONSTRAINT:
-		switch e.Code() {
-		case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID:
-			return fmt.Errorf("%w (%w)", ErrExists, err)
-		case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
-			return fmt.Errorf("%w (%w)", ErrNotFound, err)
-		}
-	}
-	return err
+// serving is the lock of a running server. The kernel, or the database, gives
+// it back when the process ends, however it ends.
+type serving interface {
+	// hold takes it anew if it was lost.
+	hold(ctx context.Context) error
+	release() error
 }

@@ -54,14 +54,23 @@ func (l *fileLock) release() error { return l.f.Close() }
 
 func (s *Store) lockPath() string { return s.path + ".lock" }
 
-// LockServer makes this process the one server of an SQLite file, until Close
-// or the process's end. ErrServerRunning if another one is. Programs that work
-// beside the server (listmaster) do not call it.
-func (s *Store) LockServer() error {
+// hold has nothing to do: the kernel never takes a lock away.
+func (l *fileLock) hold(context.Context) error { return nil }
+
+// LockServer makes this process the server called node, until Close or the
+// process's end. An SQLite file has one server, whatever its name is; a
+// PostgreSQL database one of each name. ErrServerRunning if there is another.
+// Programs that work beside the server (listmaster) do not call it.
+func (s *Store) LockServer(ctx context.Context, node string) (err error) {
 	if s.lock != nil {
 		return nil
 	}
-	lock, err := lockFile(s.lockPath())
+	var lock serving
+	if s.Shared() {
+		lock, err = lockNode(ctx, s, node)
+	} else {
+		lock, err = lockFile(s.lockPath())
+	}
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}

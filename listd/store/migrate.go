@@ -12,8 +12,9 @@ import (
 // Open lets one program at a time come here.
 //
 // The schema is changed only while no server works on the database: the lock
-// that a server holds is taken for the time of the migration.
-func (s *Store) migrate(ctx context.Context) (err error) {
+// that servers hold, which stopServers takes, is held for the time of the
+// migration.
+func (s *Store) migrate(ctx context.Context, stopServers func(context.Context) (serving, error)) (err error) {
 	fsys, err := s.dialect.migrations()
 	if err != nil {
 		return err
@@ -31,7 +32,7 @@ func (s *Store) migrate(ctx context.Context) (err error) {
 	case current > target:
 		return fmt.Errorf("%w: it has version %d, this program knows %d; install the newer version again", ErrSchema, current, target)
 	}
-	lock, err := lockFile(s.lockPath())
+	lock, err := stopServers(ctx)
 	if errors.Is(err, ErrServerRunning) {
 		return fmt.Errorf("%w: it is older than this program, and a server is using it; stop the server, start the new one", ErrSchema)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -171,7 +172,8 @@ func (s *Store) Accept(ctx context.Context, in Incoming) (ids []string, err erro
 	if in.Received.IsZero() {
 		in.Received = s.clock()
 	}
-	err = s.write(ctx, "accept", func(h handle) error {
+	err = s.writeBeside(ctx, "accept", func(_ *sql.Tx, h handle) error {
+		ids = ids[:0]
 		var blob int64
 		if err := h.row(ctx, `INSERT INTO blob (octets) VALUES (?) RETURNING id`, in.Octets).Scan(&blob); err != nil {
 			return err
@@ -239,7 +241,7 @@ func (s *Store) ClaimItems(ctx context.Context, owner string, now, leaseUntil ti
 		return nil, errors.New("store: claim items: no owner")
 	}
 	var items []Item
-	err := s.write(ctx, "claim items", func(h handle) error {
+	err := s.writeBeside(ctx, "claim items", func(_ *sql.Tx, h handle) error {
 		rows, err := h.query(ctx, `UPDATE item SET owner = ?, due = ?, claims = claims + 1 WHERE id IN
 			(SELECT id FROM item WHERE due <= ? ORDER BY due, id LIMIT ?`+h.dialect.skipLocked+`) RETURNING `+itemColumns,
 			owner, micros(leaseUntil), micros(now), n)

@@ -28,11 +28,20 @@
 // # Durability (invariant 8)
 //
 // A method that changes something returns nil only after the commit, which
-// SQLite makes durable with fsync (WAL, synchronous=FULL).
+// SQLite makes durable with fsync (WAL, synchronous=FULL), and PostgreSQL with
+// synchronous_commit, which is switched on for every connection.
 //
-// Interim: SQLite only. The queries are written for database/sql in the common
-// subset; what differs between databases stands in dialect.go, and each dialect
-// has its own folder of migrations.
+// # Two databases
+//
+// The queries are written for database/sql in the subset that SQLite and
+// PostgreSQL share; what differs stands in dialect.go, sqlite.go and
+// postgres.go, and each has its own folder of migrations.
+//
+// SQLite has one writer, so that whatever a transaction reads holds until it
+// ends. PostgreSQL has as many as there are nodes. There a transaction of write
+// first takes one lock for the whole database and has the same comfort;
+// those of writeBeside, which are many and which every node has at once, take
+// only rows, in the order of their numbers.
 package store
 
 import (
@@ -41,8 +50,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -65,10 +72,13 @@ var (
 	// ErrReadOnly: the database file or its folder cannot be written. Temporary:
 	// somebody must mend it.
 	ErrReadOnly = errors.New("the database cannot be written; check owner and mode of its file and folder")
+	// ErrUnreachable: the database cannot be reached. Temporary: to a sender 451.
+	ErrUnreachable = errors.New("the database cannot be reached; check that it runs, and the network")
 	// ErrSchema: the database was made by a newer version, or a running server
 	// of an older version still uses it. Permanent.
 	ErrSchema = errors.New("the database's schema does not fit this version")
-	// ErrServerRunning: another server works on this SQLite file. Permanent.
+	// ErrServerRunning: another server works on this SQLite file, or one of this
+	// name on this PostgreSQL database. Permanent.
 	ErrServerRunning = errors.New("another server is running on this database")
 	// ErrURL: the store's URL cannot be used. Permanent.
 	ErrURL = errors.New("store.url cannot be used")
@@ -79,6 +89,7 @@ type Options struct {
 	DataDir     string           // folder for relative paths; "" is the working folder
 	Clock       func() time.Time // time.Now if nil
 	Log         *slog.Logger     // discards if nil
+	Password    string           // of the database's user, instead of one in the URL
 	BusyTimeout time.Duration    // how long to wait for another process's lock; 0 is 10s
 }
 
@@ -87,32 +98,25 @@ type Store struct {
 	dialect *dialect
 	writer  *sql.DB // one connection: SQLite has one writer, and waiting in Go is fair
 	reader  *sql.DB
-	path    string // of the SQLite file, absolute
+	name    string // what messages call it; no password
+	path    string // of the SQLite file, absolute; "": it is none
 	clock   func() time.Time
 	log     *slog.Logger
 	lastID  atomic.Int64
-	lock    *fileLock // held by LockServer
+	lock    serving       // held by LockServer
 	hot     *hotStatements
+	one     chan struct{} // holds a token while this process has a transaction that must be alone
+	session *sql.DB       // PostgreSQL: the one connection on which locks are held
 }
 
-// Open opens the database at url, which is "sqlite:PATH" (relative to
-// o.DataDir), makes it if it is not there, and brings its schema up to date.
-// Files are made with mode 0600, the folder with 0700.
+// Open opens the database at url, makes its schema if there is none, and brings
+// it up to date. url is "sqlite:PATH", relative to o.DataDir, or
+// "postgres://…", as libpq reads it. An SQLite file is made if it is not there,
+// with mode 0600, its folder with 0700.
 //
-// Errors: ErrURL, ErrSchema, ErrBusy, ErrFull, ErrReadOnly, or the operating
-// system's.
+// Errors: ErrURL, ErrSchema, ErrBusy, ErrFull, ErrReadOnly, ErrUnreachable, or
+// the operating system's.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	path, ok := strings.CutPrefix(url, "sqlite:")
-	if !ok || path == "" {
-		return nil, fmt.Errorf("store: %w: %q; write sqlite:PATH", ErrURL, url)
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(o.DataDir, path)
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
@@ -122,39 +126,27 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.BusyTimeout == 0 {
 		o.BusyTimeout = 10 * time.Second
 	}
-	s := &Store{dialect: sqliteDialect, path: path, clock: o.Clock, log: o.Log}
-	if err := s.open(ctx, o.BusyTimeout); err != nil {
+	s := &Store{clock: o.Clock, log: o.Log, one: make(chan struct{}, 1)}
+	var err error
+	scheme, rest, _ := strings.Cut(url, ":")
+	switch {
+	case scheme == "sqlite" && rest != "":
+		s.dialect, s.name = sqliteDialect, rest
+		err = s.openFile(ctx, rest, o)
+	case scheme == "postgres" || scheme == "postgresql":
+		s.dialect = postgresDialect
+		err = s.openPostgres(ctx, url, o)
+	default:
+		return nil, fmt.Errorf("store: %w: %q; write sqlite:PATH or postgres://…", ErrURL, scheme+":…")
+	}
+	if err == nil {
+		s.hot, err = s.prepareHot(ctx)
+	}
+	if err != nil {
 		s.Close()
-		return nil, fmt.Errorf("store: open %s: %w", path, err)
+		return nil, fmt.Errorf("store: open %s: %w", s.name, err)
 	}
 	return s, nil
-}
-
-func (s *Store) open(ctx context.Context, busy time.Duration) (err error) {
-	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
-		return err
-	}
-	// One program at a time: SQLite does not wait for a lock while it changes to
-	// WAL, nor goose while it makes its table.
-	gate, err := waitForLock(ctx, s.path+".opening", busy)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, gate.release()) }()
-	if err := prepareSQLiteFile(s.path); err != nil {
-		return err
-	}
-	if s.writer, s.reader, err = openSQLite(s.path, busy); err != nil {
-		return err
-	}
-	if err := s.writer.PingContext(ctx); err != nil {
-		return s.dialect.explain(err, s.path)
-	}
-	if err := s.migrate(ctx); err != nil {
-		return err
-	}
-	s.hot, err = s.prepareHot(ctx)
-	return err
 }
 
 // Close ends every connection and gives back the server's lock. Transactions
@@ -164,19 +156,22 @@ func (s *Store) Close() error {
 	if s.hot != nil {
 		errs = append(errs, s.hot.Close())
 	}
-	for _, db := range []*sql.DB{s.reader, s.writer} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
-	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.release())
 		s.lock = nil
 	}
+	for _, db := range []*sql.DB{s.reader, s.writer, s.session} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
 	return errors.Join(errs...)
 }
 
-// Path returns where the SQLite file lies.
+// Shared reports whether other servers may work on the same database.
+func (s *Store) Shared() bool { return s.session != nil }
+
+// Path returns where the SQLite file lies; "" if it is no file.
 func (s *Store) Path() string { return s.path }
 
 // now is the injected clock's time in the unit of the database.

@@ -39,7 +39,7 @@ func (s *Store) ClaimTask(ctx context.Context, name, owner string, until, first 
 		if _, err := h.exec(ctx, `INSERT INTO task (name, owner, until, due, failures) VALUES (?,'',0,?,0) ON CONFLICT (name) DO NOTHING`, name, micros(first)); err != nil {
 			return err
 		}
-		n, err := h.exec(ctx, `UPDATE task SET owner = ?, until = ? WHERE name = ? AND (owner = '' OR until <= ?) AND (due <= ? OR ?)`,
+		n, err := h.exec(ctx, `UPDATE task SET owner = ?, until = ? WHERE name = ? AND (owner = '' OR until <= ?) AND (due <= ? OR ? = 1)`,
 			owner, micros(until), name, s.now(), s.now(), boolean(now))
 		if claimed = n == 1; claimed || err != nil || !now {
 			return err
@@ -68,7 +68,7 @@ func (s *Store) RenewTask(ctx context.Context, name, owner string, until time.Ti
 // stay.
 func (s *Store) FinishTask(ctx context.Context, r TaskRun, due time.Time) error {
 	return s.write(ctx, "finish task "+r.Name, func(h handle) error {
-		if _, err := h.exec(ctx, `UPDATE task SET owner = '', until = 0, due = ?, failures = CASE WHEN ? THEN failures + 1 ELSE 0 END
+		if _, err := h.exec(ctx, `UPDATE task SET owner = '', until = 0, due = ?, failures = CASE WHEN ? = 1 THEN failures + 1 ELSE 0 END
 			WHERE name = ? AND owner = ?`, micros(due), boolean(r.Error != ""), r.Name, r.Owner); err != nil {
 			return err
 		}

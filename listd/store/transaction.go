@@ -24,7 +24,7 @@ type handle struct {
 
 // exec returns how many rows were changed.
 func (h handle) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := h.q.ExecContext(ctx, h.dialect.rebind(query), args...)
+	res, err := h.q.ExecContext(ctx, h.dialect.rebind(query), h.dialect.clean(args)...)
 	if err != nil {
 		return 0, err
 	}
@@ -32,29 +32,59 @@ func (h handle) exec(ctx context.Context, query string, args ...any) (int64, err
 }
 
 func (h handle) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return h.q.QueryContext(ctx, h.dialect.rebind(query), args...)
+	return h.q.QueryContext(ctx, h.dialect.rebind(query), h.dialect.clean(args)...)
 }
 
 func (h handle) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return h.q.QueryRowContext(ctx, h.dialect.rebind(query), args...)
+	return h.q.QueryRowContext(ctx, h.dialect.rebind(query), h.dialect.clean(args)...)
 }
 
-// write runs one transaction on the writer and commits it if f returns nil.
-// f must use only the handle it is given: the writer has one connection.
+// write runs one transaction, beside which no other one of write runs, on any
+// node, and commits it if f returns nil. f must use only the handle it is given,
+// and is run again if the database wants that.
 func (s *Store) write(ctx context.Context, what string, f func(h handle) error) error {
-	return s.writeTx(ctx, what, func(tx *sql.Tx) error { return f(handle{s.dialect, tx}) })
+	select {
+	case s.one <- struct{}{}:
+		defer func() { <-s.one }()
+	case <-ctx.Done():
+		return s.wrap(what, ctx.Err())
+	}
+	return s.transact(ctx, what, func(tx *sql.Tx) error {
+		if err := s.dialect.alone(ctx, tx); err != nil {
+			return err
+		}
+		return f(handle{s.dialect, tx})
+	})
 }
 
-func (s *Store) writeTx(ctx context.Context, what string, f func(tx *sql.Tx) error) error {
-	tx, err := s.writer.BeginTx(ctx, nil)
-	if err == nil {
-		if err = f(tx); err != nil {
-			tx.Rollback()
-		} else {
-			err = tx.Commit()
+// writeBeside is write for what many nodes do at once: f must hold up beside
+// itself and beside everything that write runs.
+func (s *Store) writeBeside(ctx context.Context, what string, f func(tx *sql.Tx, h handle) error) error {
+	return s.transact(ctx, what, func(tx *sql.Tx) error { return f(tx, handle{s.dialect, tx}) })
+}
+
+// maxConflicts is how often a transaction is run that the database breaks off.
+const maxConflicts = 10
+
+func (s *Store) transact(ctx context.Context, what string, f func(tx *sql.Tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := s.transactOnce(ctx, f)
+		if err == nil || attempt == maxConflicts || !s.dialect.again(err) {
+			return s.wrap(what, err)
 		}
 	}
-	return s.wrap(what, err)
+}
+
+func (s *Store) transactOnce(ctx context.Context, f func(tx *sql.Tx) error) error {
+	tx, err := s.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		tx.Rollback()
+		return err
+	}
+	return tx.Commit()
 }
 
 // read returns a handle on the pool of readers.
