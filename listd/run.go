@@ -86,7 +86,7 @@ func (s *Sealist) distribution() distribute.Parts {
 		Store: s.Store, Keyring: s.Keyring, Judge: s.Judge, Resolver: s.Resolver, Harvest: s.harvester(), Scenarios: s.Scenarios, Facts: s.Facts(),
 		Domains: s.Config.Domains, MaxSigningAge: time.Duration(s.Config.Trust.MaxSigningAge),
 		CrossPostWindow: time.Duration(s.Config.Trust.CrossPostWindow), AuthservIDs: s.Config.SMTP.AuthservIDs, DNS: s.o.DNS, Open: s.reading(),
-		Tokens: s.Tokens, Admin: admin.New(s.useCases()), RobotName: s.Config.Robot, Listmasters: s.listmasters(),
+		Tokens: s.Tokens, Returns: s.Returns, Admin: admin.New(s.useCases()), RobotName: s.Config.Robot, Listmasters: s.listmasters(),
 		Clock: s.o.Clock, Log: s.log,
 	}
 }
@@ -227,7 +227,7 @@ func (s *Sealist) inbound(d *distribute.Distributor) (*smtpd.Server, error) {
 	}
 	return smtpd.New(smtpd.Config{
 		Hostname: s.hostname(), Domains: s.Config.Domains, TLS: tls, TrustedNetworks: s.Config.SMTP.TrustedNetworks,
-		MaxMessageBytes: s.Config.SMTP.MaxMessageBytes, Accepted: d.Wake,
+		MaxMessageBytes: s.Config.SMTP.MaxMessageBytes, Returns: s.Returns, Accepted: d.Wake,
 	}, s.Store, s.log)
 }
 

@@ -58,7 +58,7 @@ func (d *Distributor) renderDigest(ctx context.Context, del store.Delivery) queu
 	}
 	if p.clear != nil {
 		parts := p.clear[compose.Person]
-		return queue.Copy{ReversePath: p.reversePath, Parts: func() ([]relay.Segment, error) { return parts, nil }}
+		return queue.Copy{ReversePath: d.returnPath(l, standing[m]), Parts: func() ([]relay.Segment, error) { return parts, nil }}
 	}
 	r := d.Resolver.Resolve(ctx, []string{del.Address.String()}, resolver.Allowances{Expired: l.AllowExpired})[0]
 	switch {
@@ -68,7 +68,7 @@ func (d *Distributor) renderDigest(ctx context.Context, del store.Delivery) queu
 		reason := withheldBecause(r)
 		return queue.Withheld{Reason: reason, Notices: d.noCertificate(ctx, l, del.Address, reason)}
 	}
-	return p.seal(p.header[compose.Person], r)
+	return p.seal(d.returnPath(l, standing[m]), p.header[compose.Person], r)
 }
 
 // prepareDigest opens the posts of a digest and puts them together. It leaves
@@ -76,7 +76,7 @@ func (d *Distributor) renderDigest(ctx context.Context, del store.Delivery) queu
 func (d *Distributor) prepareDigest(ctx context.Context, l list.List, items []store.Item) (*post, error) {
 	last := items[len(items)-1]
 	c := compose.Digest{List: l, Stamp: compose.Stamp{ID: last.ID, Received: last.Received}}
-	p := &post{list: l, reversePath: l.Owner().String(), tails: map[*byte]relay.Segment{}}
+	p := &post{list: l, tails: map[*byte]relay.Segment{}}
 	sealed := l.Policy.Encryption == list.EncryptAlways
 	for _, item := range items {
 		one, err := d.shown(ctx, l, item.ID)

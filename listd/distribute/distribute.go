@@ -14,6 +14,7 @@ import (
 
 	"github.com/sealist/sealist/directory/harvest"
 	"github.com/sealist/sealist/listd/admin"
+	"github.com/sealist/sealist/listd/bounce"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
@@ -40,12 +41,13 @@ type Parts struct {
 	Tokens          *token.Tokens
 	Admin           *admin.Admin // who carries out commands
 	Listmasters     []list.Address
-	RobotName       string        // local part of the address for commands
-	DNS             TXT           // what domains say of their mail
-	AuthservIDs     []string      // whose Authentication-Results are our own mail server's word
-	Open            smime.Options // algorithm policy and limits; keys are set per post
-	Owner           string        // names this process in leases
-	Wake            func()        // called when there are new deliveries
+	Returns         *bounce.Returns // what copies' reverse-paths are made with; nil: they are LIST-owner
+	RobotName       string          // local part of the address for commands
+	DNS             TXT             // what domains say of their mail
+	AuthservIDs     []string        // whose Authentication-Results are our own mail server's word
+	Open            smime.Options   // algorithm policy and limits; keys are set per post
+	Owner           string          // names this process in leases
+	Wake            func()          // called when there are new deliveries
 	Clock           func() time.Time
 	Log             *slog.Logger
 }

@@ -21,12 +21,11 @@ import (
 // post is a post that is being distributed, opened: what its copies share. It
 // exists in memory only, and is made anew after a restart, with a new key.
 type post struct {
-	list        list.List
-	reversePath string
-	size        int64
-	author      list.Address // who wrote it, or says so; zero: nobody does
-	received    time.Time
-	rewritten   bool // the list stands in From, but not for members that are lists
+	list      list.List
+	size      int64
+	author    list.Address // who wrote it, or says so; zero: nobody does
+	received  time.Time
+	rewritten bool // the list stands in From, but not for members that are lists
 
 	// A post that leaves in clear: the octets of a copy, by reader.
 	clear map[compose.Reader][]relay.Segment
@@ -119,7 +118,7 @@ func (d *Distributor) prepare(ctx context.Context, id string) (*post, error) {
 	if m.Err != nil || m.Payload == nil || m.Encrypted != item.Encrypted {
 		return nil, errNotOpened // decided as clear, arrived encrypted: never in clear (invariant 1)
 	}
-	p := &post{list: l, reversePath: l.Owner().String(), size: item.Size, received: item.Received, author: authorOf(item, outer), tails: map[*byte]relay.Segment{}}
+	p := &post{list: l, size: item.Size, received: item.Received, author: authorOf(item, outer), tails: map[*byte]relay.Segment{}}
 	c := compose.Post{List: l, Message: m, Stamp: compose.Stamp{ID: item.ID, Received: item.Received}, RewriteFrom: d.rewritesFrom(ctx, l, outer)}
 	p.rewritten = c.RewriteFrom
 	if err := c.Check(); err != nil {

@@ -360,11 +360,14 @@ func (q *Queue) outcome(s sendable, r relay.Result) store.Outcome {
 		if r.Err != nil {
 			o.Reason = r.Err.Error()
 		}
+		o.Failure = failure(s.delivery, r)
 	default:
 		if r.Err != nil {
 			o.Reason = r.Err.Error()
 		}
-		o = q.later(s.delivery, o)
+		if o = q.later(s.delivery, o); o.State == store.DeliveryFailed {
+			o.Failure = failure(s.delivery, r)
+		}
 		if r.Stage == relay.StageConnect {
 			o.Attempts = s.delivery.Attempts // nothing of it was offered: the hop's trouble, not this member's
 		}

@@ -15,6 +15,7 @@ var (
 	errUTF8        = errors.New("address beyond ASCII without SMTPUTF8")
 	errRelaying    = errors.New("not one of our domains")
 	errNoList      = errors.New("no such list")
+	errNoReturn    = errors.New("no return address of ours")
 	errClosed      = errors.New("the list is closed")
 	errTooLarge    = errors.New("message too large")
 	errOctets      = errors.New("bare CR, bare LF or NUL")
@@ -43,6 +44,8 @@ func reply(err error) *smtp.SMTPError {
 		return answer(550, smtp.EnhancedCode{5, 7, 1}, "relaying denied: this server takes mail for its own lists only")
 	case errors.Is(err, errNoList), errors.Is(err, store.ErrNotFound):
 		return answer(550, smtp.EnhancedCode{5, 1, 1}, "there is no list of this name")
+	case errors.Is(err, errNoReturn):
+		return answer(550, smtp.EnhancedCode{5, 1, 1}, "this return address is not known here")
 	case errors.Is(err, errClosed):
 		return answer(550, smtp.EnhancedCode{5, 7, 1}, "this list is closed")
 	case errors.Is(err, errTooLarge), errors.Is(err, smtp.ErrDataTooLarge):

@@ -32,6 +32,7 @@ import (
 	"github.com/emersion/go-smtp"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/sealist/sealist/listd/bounce"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
 )
@@ -46,12 +47,13 @@ type Spool interface {
 
 // Config is how the server behaves. The zero value is usable.
 type Config struct {
-	Hostname        string      // in the greeting; default "localhost"
-	Domains         []string    // whose mail is ours; anything else is relaying. Empty: every list there is
-	TLS             *tls.Config // offers STARTTLS; nil: it is not offered
-	TrustedNetworks []string    // CIDR; their clients, and those of unix sockets, are free of ClientConnections
-	MaxMessageBytes int64       // a message has fewer octets; default 25 MiB
-	Accepted        func()      // called after a commit; nil: nobody is
+	Hostname        string          // in the greeting; default "localhost"
+	Domains         []string        // whose mail is ours; anything else is relaying. Empty: every list there is
+	TLS             *tls.Config     // offers STARTTLS; nil: it is not offered
+	TrustedNetworks []string        // CIDR; their clients, and those of unix sockets, are free of ClientConnections
+	MaxMessageBytes int64           // a message has fewer octets; default 25 MiB
+	Returns         *bounce.Returns // whose addresses take bounces; nil: there are none
+	Accepted        func()          // called after a commit; nil: nobody is
 
 	MaxRecipients     int           // in one transaction; default 100 (RFC 5321 section 4.5.3.1.8)
 	MaxReceived       int           // Received fields, more are a loop; default 50

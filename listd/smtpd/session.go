@@ -15,6 +15,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/sealist/sealist/listd/bounce"
 	"github.com/sealist/sealist/listd/crashpoint"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
@@ -134,7 +135,7 @@ func checkReversePath(path string, utf8Allowed bool) error {
 	return nil
 }
 
-// Rcpt adds a recipient: LIST or LIST-owner.
+// Rcpt adds a recipient: a list, one of its functions, or a return address.
 func (ses *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return ses.guarded("RCPT", func() error {
 		target, err := ses.s.target(to)
@@ -174,6 +175,9 @@ func (s *Server) target(to string) (store.Target, error) {
 	if len(s.domains) > 0 && !s.domains[a.Domain()] {
 		return store.Target{}, fmt.Errorf("%w: %s", errRelaying, a)
 	}
+	if bounce.IsReturn(a) {
+		return s.returned(a)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.c.StoreTimeout)
 	defer cancel()
 	l, err := s.spool.List(ctx, a)
@@ -200,6 +204,17 @@ func (s *Server) target(to string) (store.Target, error) {
 		return store.Target{}, fmt.Errorf("%w: %s", errClosed, a)
 	}
 	return store.Target{List: l.ID, Kind: kind, ForwardPath: a}, nil
+}
+
+// returned is the target of a return address that was made here. Whether the list
+// and the member are still there is asked when the message is committed, and
+// decided on.
+func (s *Server) returned(a list.Address) (store.Target, error) {
+	m, ok := s.c.Returns.Member(a)
+	if !ok {
+		return store.Target{}, fmt.Errorf("%w: %s", errNoReturn, a)
+	}
+	return store.Target{List: m.List, Kind: store.KindBounce, ForwardPath: a}, nil
 }
 
 // Data receives a message over SMTP.
@@ -270,8 +285,15 @@ func (tx transaction) targets() []store.Target {
 	return out
 }
 
-// key is a target without the way its address was written.
-func key(t store.Target) store.Target { return store.Target{List: t.List, Kind: t.Kind} }
+// key is a target without the way its address was written. Return addresses of
+// one list are several people's.
+func key(t store.Target) store.Target {
+	k := store.Target{List: t.List, Kind: t.Kind}
+	if t.Kind == store.KindBounce {
+		k.ForwardPath = list.MustParseAddress(t.ForwardPath.Key())
+	}
+	return k
+}
 
 // receive reads a message to its end, checks it, and commits it.
 func (ses *session) receive(r io.Reader, tx transaction) ([]string, error) {

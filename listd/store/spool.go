@@ -25,6 +25,7 @@ const (
 	KindSubscribe   Kind = "subscribe"   // to LIST-subscribe
 	KindUnsubscribe Kind = "unsubscribe" // to LIST-unsubscribe
 	KindEditor      Kind = "editor"      // to LIST-editor: for its editors
+	KindBounce      Kind = "bounce"      // to a member's return address
 )
 
 // ItemState is where an item stands.
