@@ -10,6 +10,8 @@ import (
 	"bytes"
 	"strings"
 
+	"golang.org/x/text/encoding/htmlindex"
+
 	"github.com/sealist/sealist/smime/entity"
 )
 
@@ -126,9 +128,9 @@ func dismantle(outer *entity.Entity) *message {
 		case typ == "message/rfc822", typ == "message/global", typ == "text/rfc822-headers", typ == "text/rfc822-header", typ == "message/global-headers", typ == "message/partial":
 			m.setReturned(decoded(e), e)
 		case typ == "text/html":
-			html = append(html, string(withoutTags(limit(decoded(e), maxTextOctets))))
+			html = append(html, string(withoutTags(inUTF8(e, limit(decoded(e), maxTextOctets)))))
 		case typ == "text/plain" && m.returned == nil:
-			m.addText(decoded(e), &left)
+			m.addText(inUTF8(e, decoded(e)), &left)
 		}
 	}
 	walk(outer)
@@ -146,6 +148,20 @@ func decoded(e *entity.Entity) []byte {
 		return octets
 	}
 	return e.Body()
+}
+
+// inUTF8 is text out of its charset; out of one that is not known as it is.
+func inUTF8(e *entity.Entity, octets []byte) []byte {
+	_, params := e.MediaType()
+	charset, err := htmlindex.Get(params["charset"])
+	if err != nil {
+		return octets
+	}
+	text, err := charset.NewDecoder().Bytes(limit(octets, maxTextOctets))
+	if err != nil {
+		return octets
+	}
+	return text
 }
 
 func limit(octets []byte, n int) []byte { return octets[:min(len(octets), n)] }

@@ -43,8 +43,10 @@ func addresses(line string) []found {
 		}
 		from = end
 		local, domain := strings.TrimLeft(line[start:at], ".'=/"), strings.TrimRight(line[at+1:end], ".-")
-		if i := strings.LastIndex(strings.ToLower(local), "to:"); i >= 0 {
-			local = local[i+3:]
+		for _, typ := range []string{"smtp=", "rfc822="} { // of an X.400 address
+			if n := len(typ); len(local) > n && strings.EqualFold(local[:n], typ) {
+				local = local[n:]
+			}
 		}
 		if local == "" || domain == "" || len(local) > 128 || len(domain) > 253 {
 			continue
@@ -56,7 +58,7 @@ func addresses(line string) []found {
 }
 
 func localOctet(c byte) bool {
-	return c >= utf8.RuneSelf || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.IndexByte("!#$%&'*+-/=?^_`{|}~.:", c) >= 0 && c != ':'
+	return c >= utf8.RuneSelf || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.IndexByte("!#$%&'*+-/=?^_`{|}~.", c) >= 0
 }
 
 func domainOctet(c byte) bool {

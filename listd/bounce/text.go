@@ -12,11 +12,13 @@ func (m *message) text() Report {
 	words := strings.ToLower(strings.Join(m.words, "\n"))
 	subject := strings.ToLower(decodedText(m.header.Get("Subject")))
 	failed := m.header.Get("X-Failed-Recipients")
+	daemon := strings.Contains(strings.ToLower(m.header.Get("From")), "mailer-daemon")
 	said := containsAny(words, failureWords) || containsAny(words, delayWords)
 	machine := failed != "" || fromMachine(m.header.Get("From")) || containsAny(subject, bounceSubjects)
 	replied := slices.ContainsFunc(m.words, isTranscript)
 	switch {
 	case machine && (said || replied || failed != "" || containsAny(subject, bounceSubjects)):
+	case daemon && m.returned != nil: // in a language that is not known here
 	case said && (replied || m.returned != nil) && !m.autoReply():
 	default:
 		return Report{}
@@ -137,12 +139,22 @@ func (m *message) stands(i int, f found) bool {
 }
 
 var labels = regexp.MustCompile(`(?i)(?:rcpt to|recipient(?:s|\(s\))?|address(?:es|\(es\))?|delivered to|deliver (?:the |your )?(?:e-?mail|message|mail) to|deliver to|delivery to|mail to|message to|` +
-	`unknown user|user unknown|unknown|invalid|attempts|full|to|gateway for|user|mailbox|account|rejected|addressed to|empf[aä]nger|destinataires?|destinatarios?|получател[а-я]*|宛先|收件人)[^a-z0-9@]{0,12}$`)
+	`unknown user|user unknown|unknown|invalid|attempts|full|to|gateway for|user|userid|mailbox|account|rejected|addressed|generated from|smtp|rfc822|empf[aä]nger|destinataires?|destinatarios?|получател[а-я]*|宛先|收件人)[^a-z0-9@]{0,12}$`)
 
 // labelled: what stands before the address says that it is a recipient's.
 func (m *message) labelled(i int, f found) bool {
 	line := m.words[i]
+	if hasPrefix(line, "to:") && slices.ContainsFunc(m.words[max(0, i-3):min(len(m.words), i+4)], func(l string) bool { return hasPrefix(l, "subject:") || hasPrefix(l, "sent:") || hasPrefix(l, "your message") }) {
+		return false // of the message, which is described so
+	}
 	return labels.MatchString(line[max(0, f.start-60):f.start]) && !isSender(line[:f.start])
+}
+
+// hasPrefix tells whether a line begins with a lower-case word, white space and
+// letter case aside.
+func hasPrefix(line, word string) bool {
+	line = strings.TrimLeft(line, " \t")
+	return len(line) >= len(word) && strings.EqualFold(line[:len(word)], word)
 }
 
 // refused: the line holds a refusing reply.
@@ -159,9 +171,14 @@ func (m *message) mentioned(i int, f found) bool {
 	return containsAny(near, failureWords) || containsAny(near, delayWords)
 }
 
-var senders = regexp.MustCompile(`(?i)(?:mail from|from|sender|envelope-from|return-path|reply-to|cc|contact|generated from|message-id|postmaster)[^a-z0-9@]{0,12}$`)
+var senders = regexp.MustCompile(`(?i)(?:mail from|from|sender|envelope-from|return-path|reply-to|cc|contact|message-id|postmaster|write to|reply to)[^a-z0-9@]{0,12}$`)
 
-func isSender(before string) bool { return senders.MatchString(before[max(0, len(before)-60):]) }
+func isSender(before string) bool {
+	if strings.HasSuffix(strings.ToLower(strings.TrimRight(before, " <")), "generated from") {
+		return false
+	}
+	return senders.MatchString(before[max(0, len(before)-60):])
+}
 
 // about are the lines that say why, for one recipient: from the one that names
 // him to the next that names another, or to the second empty line.
@@ -240,6 +257,7 @@ func returnedAt(lines []string) (n, from int) {
 func looksLikeHeader(lines []string) bool {
 	fields, known := 0, 0
 	for i, line := range lines[:min(len(lines), 30)] {
+		line = strings.TrimPrefix(line, ">")
 		folded := strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t")
 		switch {
 		case fields == 0 && (strings.Trim(line, " \t-=*_") == "" || strings.HasPrefix(line, "From ") || i == 0 && folded):

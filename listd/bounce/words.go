@@ -18,11 +18,11 @@ var (
 		"error sending your mail", "warning: could not send", "delayed mail", "delivery delayed", "unzustellbar", "nicht zugestellt", "non remis", "échec de la remise",
 		"non délivré", "no se ha podido entregar", "no se puede entregar", "no entregado", "devuelto", "mancato recapito", "non recapitabile", "não entregue", "não foi possível entregar",
 		"niet bezorgd", "onbestelbaar", "не доставлено", "не удалось доставить", "недоставлен", "配信不能", "配信エラー", "送信エラー", "メールエラー", "送信できませんでした",
-		"退信", "投递失败", "无法投递", "系统退信", "niedostarcz", "nedoručiteln", "nie można dostarczyć", "kan inte levereras", "kunde inte levereras", "teslim edilemedi",
+		"退信", "投递失败", "传输失败", "发送失败", "无法投递", "系统退信", "failed mail", "failure delivery", "mail failed", "could not deliver", "user unknown", "undelivered", "niedostarcz", "nedoručiteln", "nie można dostarczyć", "kan inte levereras", "kunde inte levereras", "teslim edilemedi",
 	}
 	// failureWords say that a message did not arrive.
 	failureWords = []string{
-		"undeliver", "not be delivered", "n't be delivered", "not delivered", "n't delivered", "unable to deliver", "able to deliver your message", "failed to deliver",
+		"undeliver", "not be delivered", "n't be delivered", "not delivered", "n't delivered", "unable to deliver", "able to deliver your message", "could not deliver", "failed to deliver",
 		"unable to send", "could not send", "could not be sent", "deliver the mail to", "delivering your mail", "delivering your message", "delivering the following",
 		"delivery failed", "delivery failure", "delivery has failed", "delivery to the following", "delevery to the following", "delivery error", "delivery problem", "failed permanently",
 		"returned mail", "returning message", "did not reach", "fatal error", "permanent error", "permanent failure", "permanently rejected", "attempting to deliver", "trouble delivering",
@@ -30,7 +30,7 @@ var (
 		"invalid user", "address not found", "not found", "recipient name is not recognized", "not listed in", "mailbox is full", "mailbox full", "mailbox unavailable", "over quota", "quota exceeded",
 		"exceeded the local limit", "exceed", "address rejected", "recipient rejected", "rejected recipient", "was rejected", "mail rejected", "message rejected", "host unknown", "unknown host", "host not found", "domain not found",
 		"does not exist", "doesn't exist", "failure reason", "rejected by a remote", "did not like", "does not like", "smtp error", "group you tried to contact", "is not accepting", "not accepted",
-		"could not find a gateway", "not be reached", "can't be reached", "mail loop", "too many hops", "duplicated message-id", "access denied", "aborted after", "server message", "cannot send", "disabled",
+		"did not exactly match", "not receive your message", "did not receive this message", "quota violation", "disk quota", "exceeding their quota", "could not find a gateway", "not be reached", "can't be reached", "mail loop", "too many hops", "duplicated message-id", "access denied", "aborted after", "server message", "cannot send", "disabled",
 		"unzustellbar", "nicht zugestellt", "konnte nicht", "n'a pas pu être", "n'a pas été remis", "non remis", "échec de la remise", "no se ha podido entregar", "no se pudo entregar",
 		"no se ha entregado", "non è stato possibile", "impossibile recapitare", "não pôde ser entregue", "não foi entregue", "não foi possível", "niet worden bezorgd", "niet worden afgeleverd",
 		"не может быть доставлено", "не доставлено", "не удалось доставить", "не было доставлено", "送信できません", "配信できません", "送信に失敗", "届けることができません", "宛先不明",
@@ -71,15 +71,15 @@ var guesses = []struct {
 	status Status
 	words  []string
 }{
-	{"5.2.2", []string{"mailbox is full", "mailbox full", "mailbox was full", "over quota", "quota exceeded", "exceeded the local limit", "exceeded storage", "exceeded its quota", "quotaexceeded", "exceeded your quota", "メールボックスが一杯", "mailbox size limit", "out of storage", "postfach voll", "boîte pleine", "buzón lleno", "переполнен"}},
+	{"5.2.2", []string{"mailbox is full", "mailbox full", "mailbox was full", "over quota", "quota exceeded", "exceeded the local limit", "exceeded storage", "exceeded its quota", "quotaexceeded", "exceeded your quota", "メールボックスが一杯", "mailbox size limit", "disk quota", "quota violation", "exceeding their quota", "out of storage", "postfach voll", "boîte pleine", "buzón lleno", "переполнен"}},
 	{"5.1.1", []string{"user unknown", "unknown user", "no such user", "no such person", "unknown recipient", "recipient unknown", "recipient name is not recognized", "not listed in", "invalid recipient", "no valid recipients",
-		"invalid user", "invalid address", "user does not exist", "mailbox does not exist", "account does not exist", "doesn't exist", "address not found", "wasn't found at", "possibly incorrect", "no mailbox here", "mailbox unavailable", "user not found", "recipient not found",
+		"invalid user", "invalid address", "user does not exist", "mailbox does not exist", "account does not exist", "doesn't exist", "address not found", "wasn't found at", "possibly incorrect", "no mailbox here", "no user by that name", "did not exactly match", "invalid final delivery userid", "mailbox unavailable", "user not found", "recipient not found",
 		"unbekannter empf", "utilisateur inconnu", "usuario desconocido", "utente sconosciuto", "пользователь не найден", "宛先不明", "见つかりません", "用户不存在"}},
 	{"5.1.2", []string{"host unknown", "unknown host", "host not found", "domain not found", "unrouteable", "unroutable", "name service error", "couldn't find any host", "bad destination", "could not find a gateway"}},
 	{"5.2.1", []string{"is disabled", "account disabled", "been disabled", "inactive", "suspended"}},
 	{"5.3.4", []string{"message too large", "message too big", "exceeds the maximum message size", "size limit"}},
 	{"5.4.6", []string{"too many hops", "mail loop", "duplicated message-id", "routing loop"}},
-	{"4.4.7", []string{"retry timeout exceeded", "retry time not reached", "in the queue too long", "delivery time expired", "has expired", "aborted after", "message expired", "timed out", "timeout", "too long", "delivery failed 20 attempts"}},
+	{"4.4.7", []string{"retry timeout exceeded", "retry time not reached", "in the queue too long", "delivery time expired", "has expired", "aborted after", "message expired", "timed out", "timeout", "too long", "queue period", "is not responding", "maximum delivery attempts", "delivery failed 20 attempts"}},
 	{"4.4.1", []string{"connection refused", "unable to connect", "could not connect", "couldn't connect", "no route to host", "not accept our requests to connect", "network unreachable", "connection reset", "deferred"}},
 	{"5.7.1", []string{"access denied", "relaying denied", "blocked", "blacklist", "blocklist", "spam", "virus", "policy", "not authorized", "permission"}},
 }

@@ -153,6 +153,13 @@ func (s *Store) Members(ctx context.Context, id list.ID, f MemberFilter) ([]list
 	return all, s.wrap("members of list number "+id.String(), err)
 }
 
+// MemberRoles returns one address in each role that it has on a list.
+func (s *Store) MemberRoles(ctx context.Context, id list.ID, a list.Address) ([]list.Member, error) {
+	rows, err := s.read().query(ctx, `SELECT `+memberColumns+` FROM member WHERE list = ? AND address_key = ? ORDER BY role`, id, a.Key())
+	all, err := collect(rows, err, scanMember)
+	return all, s.wrap("member "+a.String(), err)
+}
+
 const memberColumns = `list, address, role, name, reception, suspended, added, by_hand, conceal, person`
 
 func scanMember(row scanner) (list.Member, error) {
