@@ -134,8 +134,15 @@ func deliveryFails(ctx context.Context, h handle, delivery int64, f Failure, now
 	return err
 }
 
-// forgetBounces forgets what came back from a member who is looked after.
-func forgetBounces(ctx context.Context, h handle, id list.ID, a list.Address, role list.Role) error {
+// forgetBounces forgets what came back from a member; with resume whom it had
+// suspended gets posts again.
+func forgetBounces(ctx context.Context, h handle, id list.ID, a list.Address, role list.Role, resume bool) error {
+	if resume {
+		if _, err := h.exec(ctx, `UPDATE member SET suspended = ? WHERE list = ? AND address_key = ? AND role = ?
+			AND EXISTS (SELECT 1 FROM bounce WHERE bounce.member = member.id AND bounce.step = ?)`, boolean(false), id, a.Key(), role, string(bounce.Suspended)); err != nil {
+			return err
+		}
+	}
 	_, err := h.exec(ctx, `DELETE FROM bounce WHERE member IN (SELECT id FROM member WHERE list = ? AND address_key = ? AND role = ?)`, id, a.Key(), role)
 	return err
 }

@@ -69,8 +69,8 @@ type MemberChange struct {
 }
 
 // ChangeMembers changes people in one role and returns how many were there. What
-// came back from a member is forgotten when his reception or suspension is set.
-// One transaction.
+// came back from a member is forgotten when his suspension is set, or his
+// reception, which resumes whom nothing but bounces suspended. One transaction.
 func (s *Store) ChangeMembers(ctx context.Context, id list.ID, role list.Role, addresses []list.Address, c MemberChange) (changed int, err error) {
 	suspended, conceal := optionalBoolean(c.Suspended), optionalBoolean(c.Conceal)
 	err = s.write(ctx, "change members of list number "+id.String(), func(h handle) error {
@@ -83,7 +83,7 @@ func (s *Store) ChangeMembers(ctx context.Context, id list.ID, role list.Role, a
 			}
 			changed += int(n)
 			if c.Suspended != nil || c.Reception != nil { // somebody has looked at him, or he reads his mail
-				if err := forgetBounces(ctx, h, id, a, role); err != nil {
+				if err := forgetBounces(ctx, h, id, a, role, c.Suspended == nil); err != nil {
 					return err
 				}
 			}
