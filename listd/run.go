@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -225,10 +226,25 @@ func (s *Sealist) inbound(d *distribute.Distributor) (*smtpd.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading smtp.tls: %w", err)
 	}
+	limits := s.Config.SMTP.Limits
 	return smtpd.New(smtpd.Config{
 		Hostname: s.hostname(), Domains: s.Config.Domains, TLS: tls, TrustedNetworks: s.Config.SMTP.TrustedNetworks,
-		MaxMessageBytes: s.Config.SMTP.MaxMessageBytes, Accepted: d.Wake,
+		MaxMessageBytes: s.Config.SMTP.MaxMessageBytes, Accepted: d.Wake, Room: s.room(),
+		MaxConnections: limits.Connections, MaxRecipients: limits.Recipients, Memory: limits.Memory,
+		IPv4Prefix: limits.IPv4Prefix, IPv6Prefix: limits.IPv6Prefix,
+		Network: smtpd.Limits(limits.ClientNetwork), Domain: smtpd.Limits(limits.ReversePathDomain),
+		Clock: s.o.Clock,
 	}, s.Store, s.log)
+}
+
+// room is what says whether the file system of the database has room for mail;
+// nil where the database is not a file of ours.
+func (s *Sealist) room() func() error {
+	if !strings.HasPrefix(s.Config.Store.URL, "sqlite:") {
+		return nil
+	}
+	d := disk{dir: filepath.Dir(s.Store.Path()), least: s.Config.Store.MinFree, usage: usage, log: s.log}
+	return d.room
 }
 
 func (s *Sealist) hostname() string {

@@ -23,12 +23,14 @@ const (
 func (ses *session) read(r io.Reader, announced int64) (octets []byte, free func(), err error) {
 	held := int64(0)
 	free = func() { ses.s.memory.Release(held) }
-	hold := func(n int64) error {
+	hold := func(n int64) error { // n in all
+		n = max(held, min(n, ses.s.c.Memory)) // what it needs beyond the budget it has alone
 		ctx, cancel := context.WithTimeout(context.Background(), ses.s.c.MemoryWait)
 		defer cancel()
-		if ses.s.memory.Acquire(ctx, n) != nil {
+		if ses.s.memory.Acquire(ctx, n-held) != nil {
 			return errMemory
 		}
+		held = n
 		return nil
 	}
 	octets = []byte{}
@@ -41,12 +43,9 @@ func (ses *session) read(r io.Reader, announced int64) (octets []byte, free func
 		if wrong == nil && n > 0 {
 			check.write(buf[:n])
 			if size := int64(len(octets) + n); size > int64(cap(octets)) {
-				room := max(firstOctets, 2*int64(cap(octets)), min(announced+1, trustOctets))
-				room = max(size, min(room, ses.s.c.MaxMessageBytes))
-				if wrong = hold(room); wrong == nil {
+				share, room := ses.s.room(size, int64(cap(octets)), announced)
+				if wrong = hold(share); wrong == nil {
 					octets = append(make([]byte, 0, room), octets...)
-					ses.s.memory.Release(held)
-					held = room
 				}
 			}
 			if wrong == nil {
@@ -73,6 +72,23 @@ func (ses *session) read(r io.Reader, announced int64) (octets []byte, free func
 			return nil, free, fmt.Errorf("%w: %w", errBrokeOff, err)
 		}
 	}
+}
+
+// room is how much of the budget a message of size octets so far is to hold, and
+// in how much memory it is gathered. A small message grows. One that turns out
+// to be large takes its whole share at once: two that grew side by side could
+// each wait for what the other holds.
+func (s *Server) room(size, has, announced int64) (share, room int64) {
+	most := s.c.MaxMessageBytes
+	room = max(size, min(most, max(firstOctets, 2*has, min(announced+1, trustOctets))))
+	switch {
+	case size <= trustOctets:
+		return room, room
+	case size <= announced:
+		room = min(most, announced+1)
+		return room, room
+	}
+	return most, room // it did not say
 }
 
 // octetCheck looks for what must not be in a message (invariant 6). It is fed

@@ -37,9 +37,11 @@ type session struct {
 
 // transaction is what MAIL and RCPT have said.
 type transaction struct {
+	open        bool // MAIL was accepted
 	reversePath string
 	size        int64 // as announced; 0: not
 	recipients  []recipient
+	leave       func() // gives back the domain's place; nil: it has none
 }
 
 // recipient is one accepted RCPT.
@@ -92,7 +94,7 @@ func (ses *session) guarded(doing string, f func() error) (answer error) {
 	}
 	r := reply(err)
 	level := slog.LevelInfo
-	if r.Code/100 == 4 {
+	if r.Code/100 == 4 && !errors.Is(err, errLimit) && !errors.Is(err, errNoRoom) { // a sender's limits are no trouble of ours, and a full disk was told once
 		level = slog.LevelWarn
 	}
 	ses.log.Log(context.Background(), level, "refused", "doing", doing, "code", r.Code, "err", err)
@@ -107,7 +109,16 @@ func (ses *session) Mail(from string, o *smtp.MailOptions) error {
 		}
 		ses.mu.Lock()
 		defer ses.mu.Unlock()
-		ses.tx = transaction{reversePath: from, size: o.Size}
+		if ses.tx.open { // go-smtp would keep the recipients of the one before
+			return errNested
+		}
+		if err := ses.s.c.Room(); err != nil {
+			return fmt.Errorf("%w: %w", errNoRoom, err)
+		}
+		if err := ses.admitMessage(from); err != nil {
+			return err
+		}
+		ses.tx.open, ses.tx.reversePath, ses.tx.size = true, from, o.Size
 		return nil
 	})
 }
@@ -137,6 +148,9 @@ func checkReversePath(path string, utf8Allowed bool) error {
 // Rcpt adds a recipient: LIST or LIST-owner.
 func (ses *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return ses.guarded("RCPT", func() error {
+		if err := ses.admitRecipient(ses.snapshot().reversePath); err != nil {
+			return err
+		}
 		target, err := ses.s.target(to)
 		if err != nil {
 			return err
@@ -218,12 +232,15 @@ func (ses *session) Reset() {
 	ses.conn.end()
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
+	if ses.tx.leave != nil {
+		ses.tx.leave()
+	}
 	ses.tx = transaction{}
 }
 
-// Logout does nothing: the connection is closed by go-smtp.
+// Logout ends the transaction. The connection is closed by go-smtp.
 func (ses *session) Logout() error {
-	ses.conn.end()
+	ses.Reset()
 	return nil
 }
 
@@ -286,6 +303,9 @@ func (ses *session) receive(r io.Reader, tx transaction) ([]string, error) {
 	}
 	if n := countReceived(octets); n > ses.s.c.MaxReceived {
 		return nil, fmt.Errorf("%w: %d", errLoop, n)
+	}
+	if err := ses.s.c.Room(); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoRoom, err)
 	}
 	crashpoint.At(crashpoint.AcceptBeforeCommit)
 	ctx, cancel := context.WithTimeout(context.Background(), ses.s.c.StoreTimeout)
