@@ -224,6 +224,11 @@ type Queue struct {
 
 	// Age at which a copy that still cannot go is given up.
 	Lifetime Duration `mapstructure:"lifetime" min:"1m" max:"30d"`
+
+	// Octets of memory for the messages that are open, to be judged or because
+	// copies of them leave. One takes four times its size; what does not fit
+	// waits, and one that is larger than all of it is opened alone.
+	Memory int64 `mapstructure:"memory" min:"1048576" max:"68719476736"`
 }
 
 // Store says where state is kept.

@@ -88,7 +88,7 @@ func (s *Sealist) distribution() distribute.Parts {
 		Domains: s.Config.Domains, MaxSigningAge: time.Duration(s.Config.Trust.MaxSigningAge),
 		CrossPostWindow: time.Duration(s.Config.Trust.CrossPostWindow), AuthservIDs: s.Config.SMTP.AuthservIDs, DNS: s.o.DNS, Open: s.reading(),
 		Tokens: s.Tokens, Admin: admin.New(s.useCases()), RobotName: s.Config.Robot, Listmasters: s.listmasters(),
-		Clock: s.o.Clock, Log: s.log,
+		Memory: s.Config.Queue.Memory, Held: collectFor, Clock: s.o.Clock, Log: s.log,
 	}
 }
 
