@@ -91,13 +91,9 @@ type conn struct {
 	unanswered int
 	broken     error // every Read's answer from then on
 
-	receiving  bool // a message, since:
-	since      time.Time
-	received   int64 // octets since then
-	discarding bool  // the rest of it is thrown away: it needs no answer and no memory
-
-	dots   dotWatch
-	lostCR bool // go-smtp has lost or will lose a CR
+	receiving bool // a message, since:
+	since     time.Time
+	received  int64 // octets since then
 }
 
 // name is the client's address, "local" for a unix socket.
@@ -174,10 +170,7 @@ func (c *conn) afterRead(b []byte, err error) (int, error) {
 	defer c.mu.Unlock()
 	c.received += int64(len(b))
 	c.unanswered += len(b)
-	if c.dots.lostCR(b) {
-		c.lostCR = true
-	}
-	if c.unanswered > maxUnanswered && !c.discarding {
+	if c.unanswered > maxUnanswered {
 		c.broken = io.EOF
 		return 0, smtp.ErrTooLongLine
 	}
@@ -214,46 +207,9 @@ func (c *conn) begin() {
 	c.receiving, c.since, c.received = true, time.Now(), 0
 }
 
-// discard says that the rest of the message is read and thrown away.
-func (c *conn) discard() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.discarding = true
-}
-
 // end says that commands follow.
 func (c *conn) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.receiving, c.discarding, c.unanswered = false, false, 0
-}
-
-// takeLostCR tells, once a message, whether it had a CR that go-smtp lost.
-func (c *conn) takeLostCR() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	lost := c.lostCR
-	c.lostCR = false
-	return lost
-}
-
-// dotWatch looks for LF, dot, CR and anything but LF.
-type dotWatch struct{ state int }
-
-func (w *dotWatch) lostCR(octets []byte) bool {
-	found := false
-	for _, b := range octets {
-		switch {
-		case w.state == 3 && b != '\n':
-			found = true
-			w.state = 0
-		case b == '\n':
-			w.state = 1
-		case w.state == 1 && b == '.', w.state == 2 && b == '\r':
-			w.state++
-		default:
-			w.state = 0
-		}
-	}
-	return found
+	c.receiving, c.unanswered = false, 0
 }

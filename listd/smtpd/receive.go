@@ -36,10 +36,14 @@ func (ses *session) read(r io.Reader, announced int64) (octets []byte, free func
 	octets = []byte{}
 	var wrong error // what is wrong with the message, told at its end
 	var check octetCheck
+	total := int64(0)
 	buf := make([]byte, readOctets)
 	for {
 		n, err := r.Read(buf)
 		ses.conn.grew()
+		if total += int64(n); wrong == nil && total > ses.s.c.MaxMessageBytes {
+			octets, wrong = nil, errTooLarge
+		}
 		if wrong == nil && n > 0 {
 			check.write(buf[:n])
 			if size := int64(len(octets) + n); size > int64(cap(octets)) {
@@ -62,9 +66,6 @@ func (ses *session) read(r io.Reader, announced int64) (octets []byte, free func
 				wrong = check.atEnd()
 			}
 			return octets, free, wrong
-		case errors.Is(err, smtp.ErrDataTooLarge):
-			ses.conn.discard() // go-smtp does
-			return nil, free, errTooLarge
 		case err != nil:
 			if said := (*smtp.SMTPError)(nil); errors.As(err, &said) {
 				return nil, free, err

@@ -8,13 +8,6 @@
 //
 // The dialogue is go-smtp's. What that leaves open stands in conn.go: how much
 // a client may send before it gets an answer, and how slow it may be.
-//
-// QUIRK: go-smtp counts a message of exactly MaxMessageBytes as too large.
-//
-// QUIRK: go-smtp loses a CR that stands behind a dot which begins a line and
-// before anything but LF. On a connection without TLS this is noticed and
-// refused like any bare CR; under TLS the message is taken without that CR.
-// Nothing can be smuggled that way, but a signature over it fails.
 package smtpd
 
 import (
@@ -50,7 +43,7 @@ type Config struct {
 	Domains         []string    // whose mail is ours; anything else is relaying. Empty: every list there is
 	TLS             *tls.Config // offers STARTTLS; nil: it is not offered
 	TrustedNetworks []string    // CIDR; their clients, and those of unix sockets, are free of Network and bound by Domain
-	MaxMessageBytes int64       // a message has fewer octets; default 25 MiB
+	MaxMessageBytes int64       // a message has no more octets; default 25 MiB
 	Accepted        func()      // called after a commit; nil: nobody is
 
 	// Room tells whether there is room for one more message: nil, or an error

@@ -26,7 +26,6 @@ import (
 type session struct {
 	s    *Server
 	conn *conn
-	tls  bool
 	with string // RFC 3848's word: ESMTP, ESMTPS, LMTP or LMTPS
 	helo string
 	log  *slog.Logger
@@ -57,7 +56,7 @@ func newSession(s *Server, c *smtp.Conn, lmtp bool) smtp.Session {
 		ses.with = "LMTP"
 	}
 	if t, ok := nc.(*tls.Conn); ok {
-		ses.tls, nc = true, t.NetConn()
+		nc = t.NetConn()
 		ses.with += "S"
 	}
 	ses.conn = nc.(*conn)
@@ -293,11 +292,16 @@ func key(t store.Target) store.Target { return store.Target{List: t.List, Kind: 
 // receive reads a message to its end, checks it, and commits it.
 func (ses *session) receive(r io.Reader, tx transaction) ([]string, error) {
 	ses.conn.begin()
+	if _, chunks := r.(*io.PipeReader); !chunks {
+		d, err := newDataReader(r)
+		if err != nil {
+			return nil, err
+		}
+		defer d.finish()
+		r = d
+	}
 	octets, free, err := ses.read(r, tx.size)
 	defer free()
-	if ses.conn.takeLostCR() && !ses.tls && err == nil {
-		err = errOctets
-	}
 	if err != nil {
 		return nil, err
 	}

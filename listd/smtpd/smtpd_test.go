@@ -311,34 +311,6 @@ func TestWhatIsKept(t *testing.T) {
 	}
 }
 
-// The smuggling set (invariant 6): whatever looks like an end of data, only
-// CRLF.CRLF is one. Behind each of these stands a second message, which must
-// never be taken for one, and the first is refused for its octets.
-func TestSmuggling(t *testing.T) {
-	const second = "MAIL FROM:<evil@example.org>\r\nRCPT TO:<news@lists.example.org>\r\nDATA\r\nsmuggled\r\n"
-	ends := []string{
-		"\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\r\n.\r\r\n", "\n\n.\n\n", "\r\r\n.\r\r\n", "\r\n\x00.\r\n", "\r\n.\x00\r\n",
-		"\n.\r", "\r.\n", "\n\r.\n\r", "\r\x00\n.\r\x00\n", "\x00\n.\n",
-	}
-	for _, lmtp := range []bool{false, true} {
-		all := newWorld(t, smtpd.Config{TrustedNetworks: []string{"127.0.0.0/8"}}, lmtp)
-		for _, end := range ends {
-			t.Run(fmt.Sprintf("%q lmtp %v", end, lmtp), func(t *testing.T) {
-				w := all.in(t)
-				c := w.dial()
-				hello := map[bool]string{true: "LHLO", false: "EHLO"}[lmtp]
-				c.transaction(hello, "team")
-				// A second CRLF.CRLF, for a reader that has missed the first.
-				c.send("first\r\n" + "x" + end + second + "\r\n.\r\n" + "\r\n.\r\n")
-				c.want("554 5.6.0")
-				if items := w.items(); len(items) != 0 {
-					t.Errorf("%+v", items)
-				}
-			})
-		}
-	}
-}
-
 // A whole message pipelined behind the dot is one of its own, no smuggling.
 // But a message without an end takes nothing with it.
 func TestConnectionLostWithinMessage(t *testing.T) {
