@@ -30,6 +30,8 @@ type session struct {
 	helo string
 	log  *slog.Logger
 
+	inHand sync.Mutex // held while a message is received
+
 	mu sync.Mutex
 	tx transaction
 }
@@ -227,7 +229,16 @@ func (ses *session) Data(r io.Reader) error {
 }
 
 // Reset forgets the transaction.
+//
+// QUIRK: go-smtp gives the result of a message in chunks that was broken off to
+// the message after it, if that comes sooner. So it is waited for.
 func (ses *session) Reset() {
+	ses.inHand.Lock()
+	defer ses.inHand.Unlock()
+	ses.forget()
+}
+
+func (ses *session) forget() {
 	ses.conn.end()
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
@@ -239,7 +250,7 @@ func (ses *session) Reset() {
 
 // Logout ends the transaction. The connection is closed by go-smtp.
 func (ses *session) Logout() error {
-	ses.Reset()
+	ses.forget()
 	return nil
 }
 
@@ -291,6 +302,8 @@ func key(t store.Target) store.Target { return store.Target{List: t.List, Kind: 
 
 // receive reads a message to its end, checks it, and commits it.
 func (ses *session) receive(r io.Reader, tx transaction) ([]string, error) {
+	ses.inHand.Lock()
+	defer ses.inHand.Unlock()
 	ses.conn.begin()
 	if _, chunks := r.(*io.PipeReader); !chunks {
 		d, err := newDataReader(r)

@@ -75,7 +75,7 @@ func serveOn(t testing.TB, l net.Listener, c smtpd.Config, spool smtpd.Spool, lm
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()
 		s.Shutdown(ctx)
-		if err := <-served; err != nil {
+		if err := <-served; err != nil && !errors.Is(err, smtpd.ErrClosed) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
