@@ -2,9 +2,14 @@ package smtpd_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -163,5 +168,58 @@ func TestNoRoom(t *testing.T) {
 	c.run("", "MAIL FROM:<a@b.example>\r\n", "250")
 	if items := w.items(); len(items) != 0 {
 		t.Errorf("%+v", items)
+	}
+}
+
+// Slow clients of every kind hold up nobody: while they sit there an honest one
+// is served, and each of them is shown the door in the end. From outside they
+// cannot take the places of trusted clients.
+func TestSlowClientsHoldUpNobody(t *testing.T) {
+	const begin, rcpt = "EHLO x\r\nMAIL FROM:<a@b.example>\r\n", "RCPT TO:<team@lists.example.org>\r\n"
+	kinds := []string{"", "EH", begin, begin + rcpt, begin + rcpt + "DATA\r\n", begin + rcpt + "BDAT 1000\r\nx", begin + rcpt + "BDAT 1\r\nx", "EHLO x\r\nSTARTTLS\r\n"}
+	const slow = 40
+	// Deadlines are the server's own; the honest one's messages take a hundredth of them.
+	w := newWorld(t, smtpd.Config{
+		TLS: serverTLS(t), TrustedNetworks: []string{"127.0.0.1/32"}, MaxConnections: slow, CommandTimeout: 2 * time.Second, DataTimeout: 2 * time.Second,
+	}, false)
+	var gone sync.WaitGroup
+	refused := atomic.Int64{}
+	for i := range slow {
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).Dial("tcp", w.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := use(t, conn)
+		if r := c.reply(); strings.HasPrefix(r, "421 4.3.2") {
+			refused.Add(1)
+			continue
+		}
+		c.send(kinds[i%len(kinds)])
+		gone.Go(func() {
+			if _, err := io.Copy(io.Discard, c.in); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("%q was not shown the door: %v", kinds[i%len(kinds)], err)
+			}
+		})
+		gone.Go(func() { // a drip, until there is nobody to hear it
+			for tick := time.NewTicker(50 * time.Millisecond); err == nil; <-tick.C {
+				_, err = io.WriteString(conn, "x")
+			}
+		})
+	}
+	if n := refused.Load(); n != slow/4 {
+		t.Errorf("%d of %d slow clients were refused, want %d", n, slow, slow/4)
+	}
+	for range 20 {
+		began := time.Now()
+		c := w.dial()
+		c.transaction("EHLO", "team")
+		c.run("", onWire+".\r\n", "250 2.0.0 queued", "QUIT\r\n", "221")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("an honest client took %s", took)
+		}
+	}
+	gone.Wait()
+	if n := len(w.items()); n != 20 {
+		t.Errorf("%d items", n)
 	}
 }
