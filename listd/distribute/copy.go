@@ -23,26 +23,33 @@ import (
 func (d *Distributor) Render(ctx context.Context, batch []store.Delivery) []queue.Rendering {
 	out := make([]queue.Rendering, len(batch))
 	copies := map[string][]int{} // by spool item, indices into batch
+	var items []string           // in their order
+	wait := true                 // for memory: who holds a post must not
 	for i, del := range batch {
 		if del.Kind == store.KindNotice {
 			out[i] = d.renderNotice(ctx, del)
 			continue
 		}
 		if isDigest(del) {
-			out[i] = d.renderDigest(ctx, del)
+			out[i] = d.renderDigest(ctx, del, wait)
+			wait = false
 			continue
+		}
+		if copies[del.Item] == nil {
+			items = append(items, del.Item)
 		}
 		copies[del.Item] = append(copies[del.Item], i)
 	}
-	for item, indices := range copies {
-		d.renderCopies(ctx, item, batch, indices, out)
+	for _, item := range items {
+		d.renderCopies(ctx, item, wait, batch, copies[item], out)
+		wait = false
 	}
 	return out
 }
 
 // renderCopies judges the copies of one post again, at the moment they would
 // be sealed: membership, suspension and certificates (invariant 2).
-func (d *Distributor) renderCopies(ctx context.Context, item string, batch []store.Delivery, indices []int, out []queue.Rendering) {
+func (d *Distributor) renderCopies(ctx context.Context, item string, wait bool, batch []store.Delivery, indices []int, out []queue.Rendering) {
 	fill := func(r queue.Rendering) {
 		for _, i := range indices {
 			out[i] = r
@@ -55,13 +62,13 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, batch []sto
 			fill(queue.Delayed{Reason: errPanic.Error()})
 		}
 	}()
-	p, err := d.current(ctx, item)
+	p, err := d.current(ctx, item, wait)
 	if errors.Is(err, compose.ErrIdentity) {
 		fill(queue.Cancelled{Reason: err.Error()})
 		return
 	}
 	if err != nil {
-		fill(queue.Delayed{Reason: err.Error()})
+		fill(delayed(err))
 		return
 	}
 	addresses := make([]list.Address, len(indices))
@@ -102,6 +109,15 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, batch []sto
 		return
 	}
 	d.renderSealed(ctx, p, batch, entitled, paths, out)
+}
+
+// delayed is what an error makes of a copy: one that only waits for memory is
+// tried again soon.
+func delayed(err error) queue.Delayed {
+	if errors.Is(err, errNoMemory) {
+		return queue.Delayed{Reason: err.Error(), Soon: memoryRetry}
+	}
+	return queue.Delayed{Reason: err.Error()}
 }
 
 // renderSealed resolves the members of a batch and seals a copy to each.

@@ -25,7 +25,7 @@ func isDigest(del store.Delivery) bool {
 // renderDigest makes one member's digest. He is judged again at the moment it
 // would be sealed (invariant 2). What one digest holds is encrypted once for all
 // who get the same.
-func (d *Distributor) renderDigest(ctx context.Context, del store.Delivery) queue.Rendering {
+func (d *Distributor) renderDigest(ctx context.Context, del store.Delivery, wait bool) queue.Rendering {
 	items, err := d.Store.DigestItems(ctx, del.ID)
 	if err != nil {
 		return queue.Delayed{Reason: err.Error()}
@@ -52,9 +52,9 @@ func (d *Distributor) renderDigest(ctx context.Context, del store.Delivery) queu
 	for i, item := range items {
 		ids[i] = item.ID
 	}
-	p, err := d.posts.get("digest "+strings.Join(ids, " "), func() (*post, error) { return d.prepareDigest(ctx, l, items) })
+	p, err := d.posts.get(ctx, "digest "+strings.Join(ids, " "), wait, func(take func(int64) error) (*post, error) { return d.prepareDigest(ctx, l, items, take) })
 	if err != nil {
-		return queue.Delayed{Reason: err.Error()}
+		return delayed(err)
 	}
 	if p.clear != nil {
 		parts := p.clear[compose.Person]
@@ -73,11 +73,18 @@ func (d *Distributor) renderDigest(ctx context.Context, del store.Delivery) queu
 
 // prepareDigest opens the posts of a digest and puts them together. It leaves
 // encrypted if one of them came so, or the list encrypts everything.
-func (d *Distributor) prepareDigest(ctx context.Context, l list.List, items []store.Item) (*post, error) {
+func (d *Distributor) prepareDigest(ctx context.Context, l list.List, items []store.Item, take func(size int64) error) (*post, error) {
 	last := items[len(items)-1]
 	c := compose.Digest{List: l, Stamp: compose.Stamp{ID: last.ID, Received: last.Received}}
 	p := &post{list: l, tails: map[*byte]relay.Segment{}}
 	sealed := l.Policy.Encryption == list.EncryptAlways
+	for _, item := range items {
+		p.size += item.Size
+	}
+	if err := take(p.size); err != nil {
+		return nil, err
+	}
+	defer swept(p.size)
 	for _, item := range items {
 		one, err := d.shown(ctx, l, item.ID)
 		if errors.Is(err, errNotOpened) || errors.Is(err, compose.ErrIdentity) { // one bad post harms itself only (invariant 9)
@@ -87,7 +94,6 @@ func (d *Distributor) prepareDigest(ctx context.Context, l list.List, items []st
 			return nil, err
 		}
 		c.Posts = append(c.Posts, one)
-		p.size += item.Size
 		sealed = sealed || item.Encrypted
 	}
 	content, err := c.Content()

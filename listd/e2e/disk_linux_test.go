@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -45,6 +46,47 @@ func TestAFullDiskIsATemporaryFailure(t *testing.T) {
 		t.Errorf("with room again: %v", err)
 	}
 	h.waitState(taken+1, "done")
+}
+
+// Below store.min_free mail is put off before anything of it comes in, and taken again once there is a quarter more; what
+// was taken goes on meanwhile.
+func TestANearlyFullDiskPutsMailOff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("mounts a small file system")
+	}
+	h := newHarbour(t)
+	octets, err := os.ReadFile(h.path("sealist.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write("sealist.yaml", append(octets, "store: { min_free: 16777216 }\n"...))
+	smallDisk(t, h.path("data"))
+	if err := syscall.Mount("tmpfs", h.path("data"), "tmpfs", syscall.MS_REMOUNT, "size=64m"); err != nil {
+		t.Fatal(err)
+	}
+	h.start()
+	submitted := 0
+	submit := func(want int) {
+		t.Helper()
+		submitted++
+		if err := h.submit(h.unsigned(fmt.Sprintf("<%d@x>", submitted), "Hello.")); code(err) != want {
+			t.Errorf("message %d: %v, want %d", submitted, err, want)
+		}
+	}
+	submit(250)
+	filler := make([]byte, 50<<20)
+	h.write("data/filler", filler)
+	submit(452)
+	submit(452)
+	h.sink.Wait(1)
+	h.write("data/filler", filler[:46<<20]) // between the marks
+	submit(452)
+	h.write("data/filler", filler[:20<<20])
+	submit(250)
+	h.waitState(2, "done")
+	if n := strings.Count(h.Log(), "the disk is nearly full"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
 }
 
 // smallDisk puts what a folder holds onto a file system of 4 MB.

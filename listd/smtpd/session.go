@@ -27,10 +27,11 @@ import (
 type session struct {
 	s    *Server
 	conn *conn
-	tls  bool
 	with string // RFC 3848's word: ESMTP, ESMTPS, LMTP or LMTPS
 	helo string
 	log  *slog.Logger
+
+	inHand sync.Mutex // held while a message is received
 
 	mu sync.Mutex
 	tx transaction
@@ -38,9 +39,11 @@ type session struct {
 
 // transaction is what MAIL and RCPT have said.
 type transaction struct {
+	open        bool // MAIL was accepted
 	reversePath string
 	size        int64 // as announced; 0: not
 	recipients  []recipient
+	leave       func() // gives back the domain's place; nil: it has none
 }
 
 // recipient is one accepted RCPT.
@@ -56,7 +59,7 @@ func newSession(s *Server, c *smtp.Conn, lmtp bool) smtp.Session {
 		ses.with = "LMTP"
 	}
 	if t, ok := nc.(*tls.Conn); ok {
-		ses.tls, nc = true, t.NetConn()
+		nc = t.NetConn()
 		ses.with += "S"
 	}
 	ses.conn = nc.(*conn)
@@ -93,7 +96,7 @@ func (ses *session) guarded(doing string, f func() error) (answer error) {
 	}
 	r := reply(err)
 	level := slog.LevelInfo
-	if r.Code/100 == 4 {
+	if r.Code/100 == 4 && !errors.Is(err, errLimit) && !errors.Is(err, errNoRoom) { // a sender's limits are no trouble of ours, and a full disk was told once
 		level = slog.LevelWarn
 	}
 	ses.log.Log(context.Background(), level, "refused", "doing", doing, "code", r.Code, "err", err)
@@ -108,7 +111,16 @@ func (ses *session) Mail(from string, o *smtp.MailOptions) error {
 		}
 		ses.mu.Lock()
 		defer ses.mu.Unlock()
-		ses.tx = transaction{reversePath: from, size: o.Size}
+		if ses.tx.open { // go-smtp would keep the recipients of the one before
+			return errNested
+		}
+		if err := ses.s.c.Room(); err != nil {
+			return fmt.Errorf("%w: %w", errNoRoom, err)
+		}
+		if err := ses.admitMessage(from); err != nil {
+			return err
+		}
+		ses.tx.open, ses.tx.reversePath, ses.tx.size = true, from, o.Size
 		return nil
 	})
 }
@@ -138,6 +150,9 @@ func checkReversePath(path string, utf8Allowed bool) error {
 // Rcpt adds a recipient: a list, one of its functions, or a return address.
 func (ses *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return ses.guarded("RCPT", func() error {
+		if err := ses.admitRecipient(ses.snapshot().reversePath); err != nil {
+			return err
+		}
 		target, err := ses.s.target(to)
 		if err != nil {
 			return err
@@ -229,16 +244,28 @@ func (ses *session) Data(r io.Reader) error {
 }
 
 // Reset forgets the transaction.
+//
+// QUIRK: go-smtp gives the result of a message in chunks that was broken off to
+// the message after it, if that comes sooner. So it is waited for.
 func (ses *session) Reset() {
+	ses.inHand.Lock()
+	defer ses.inHand.Unlock()
+	ses.forget()
+}
+
+func (ses *session) forget() {
 	ses.conn.end()
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
+	if ses.tx.leave != nil {
+		ses.tx.leave()
+	}
 	ses.tx = transaction{}
 }
 
-// Logout does nothing: the connection is closed by go-smtp.
+// Logout ends the transaction. The connection is closed by go-smtp.
 func (ses *session) Logout() error {
-	ses.conn.end()
+	ses.forget()
 	return nil
 }
 
@@ -297,17 +324,27 @@ func key(t store.Target) store.Target {
 
 // receive reads a message to its end, checks it, and commits it.
 func (ses *session) receive(r io.Reader, tx transaction) ([]string, error) {
+	ses.inHand.Lock()
+	defer ses.inHand.Unlock()
 	ses.conn.begin()
+	if _, chunks := r.(*io.PipeReader); !chunks {
+		d, err := newDataReader(r)
+		if err != nil {
+			return nil, err
+		}
+		defer d.finish()
+		r = d
+	}
 	octets, free, err := ses.read(r, tx.size)
 	defer free()
-	if ses.conn.takeLostCR() && !ses.tls && err == nil {
-		err = errOctets
-	}
 	if err != nil {
 		return nil, err
 	}
 	if n := countReceived(octets); n > ses.s.c.MaxReceived {
 		return nil, fmt.Errorf("%w: %d", errLoop, n)
+	}
+	if err := ses.s.c.Room(); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoRoom, err)
 	}
 	crashpoint.At(crashpoint.AcceptBeforeCommit)
 	ctx, cancel := context.WithTimeout(context.Background(), ses.s.c.StoreTimeout)

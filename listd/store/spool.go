@@ -192,7 +192,24 @@ func (s *Store) Accept(ctx context.Context, in Incoming) (ids []string, err erro
 	if err != nil {
 		return nil, err
 	}
+	if len(in.Octets) >= largeOctets {
+		s.forgetPages(ctx)
+	}
 	return ids, nil
+}
+
+// largeOctets is the size of a message whose pages fill the writer's cache.
+const largeOctets = 4 << 20
+
+// forgetPages empties the writer's page cache of SQLite: what a large message
+// left there, nobody reads again, and it takes 32 MB.
+func (s *Store) forgetPages(ctx context.Context) {
+	if s.path == "" {
+		return // not SQLite
+	}
+	if _, err := s.writer.ExecContext(ctx, `PRAGMA shrink_memory`); err != nil {
+		s.log.Debug("cannot shrink the page cache", "err", err)
+	}
 }
 
 // Item returns one item. ErrNotFound.
