@@ -1,0 +1,84 @@
+package e2e
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/sealist/sealist/listd/peer"
+)
+
+// copyKey is one member's copy of one post.
+type copyKey struct{ id, member string } // Message-ID, address
+
+// database is where an installation keeps its state.
+type database struct {
+	name string // sqlite or postgres
+	url  string // store.url
+	rows func(t *testing.T, query string) []string
+}
+
+// sqlite is a file in the data folder of a site.
+func sqliteIn(site *installation) *database {
+	return &database{"sqlite", "sqlite:sealist.db", func(t *testing.T, query string) []string {
+		db, err := sql.Open("sqlite", site.path("data/sealist.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		rows, err := db.Query(query)
+		if err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		defer rows.Close()
+		var all []string
+		for rows.Next() {
+			var row string
+			if err := rows.Scan(&row); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, row)
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}}
+}
+
+// postgresIn is a fresh database of a cluster.
+func postgresIn(p *peer.Postgres, name string) *database {
+	p.CreateDatabase(name)
+	return &database{"postgres", p.URL(name), func(t *testing.T, query string) []string {
+		out := p.Exec(name, query)
+		if out == "" {
+			return nil
+		}
+		return strings.Split(out, "\n")
+	}}
+}
+
+// setting is the line of sealist.yaml.
+func (d *database) setting() string { return fmt.Sprintf("store: { url: %q }", d.url) }
+
+// relayed are the copies whose result is written: the next hop took them.
+func (d *database) relayed(t *testing.T) map[copyKey]bool {
+	t.Helper()
+	all := map[copyKey]bool{}
+	for _, row := range d.rows(t, `SELECT i.message_id || ' ' || d.address FROM delivery AS d JOIN item AS i ON i.id = d.item
+		WHERE d.kind = 'copy' AND d.state = 'relayed'`) {
+		id, member, _ := strings.Cut(row, " ")
+		all[copyKey{id, member}] = true
+	}
+	return all
+}
+
+// chosenDatabase is what SEALIST_DB says: "sqlite", "postgres", or "" for both.
+func chosenDatabase(name string) bool {
+	chosen := os.Getenv("SEALIST_DB")
+	return chosen == "" || chosen == name
+}
