@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -77,8 +78,19 @@ func (d *database) relayed(t *testing.T) map[copyKey]bool {
 	return all
 }
 
-// chosenDatabase is what SEALIST_DB says: "sqlite", "postgres", or "" for both.
-func chosenDatabase(name string) bool {
-	chosen := os.Getenv("SEALIST_DB")
-	return chosen == "" || chosen == name
+// waitDone waits until every post has its end.
+func (d *database) waitDone(t *testing.T) {
+	t.Helper()
+	peer.Until(t, "the end of every post", func() error {
+		if open := d.rows(t, `SELECT id || ' is ' || state || ', ' || reason FROM item WHERE state <> 'done'`); len(open) > 0 {
+			return errors.New(strings.Join(open, "\n"))
+		}
+		return nil
+	})
+}
+
+// chosen says whether runs are to be made on a database: SEALIST_DB names one, or none for all.
+func chosen(database string) bool {
+	name := os.Getenv("SEALIST_DB")
+	return name == "" || name == database
 }

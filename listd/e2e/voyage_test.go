@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -110,7 +109,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	}
 	kills, seed := number(t, "SEALIST_KILLS", usual), number(t, "SEALIST_SEED", rand.Uint64()>>32)
 	t.Run("sqlite", func(t *testing.T) {
-		if !chosenDatabase("sqlite") {
+		if !chosen("sqlite") {
 			t.Skip("SEALIST_DB")
 		}
 		sail(t, seed, int(kills), 1, sqliteIn)
@@ -132,7 +131,7 @@ func sail(t *testing.T, seed uint64, kills, nodes int, in func(*installation) *d
 	}
 	v.nodes[0].start()
 	stop()
-	v.arrive()
+	v.database.waitDone(t)
 	for _, n := range v.nodes {
 		n.Stop()
 	}
@@ -278,15 +277,4 @@ func (v *voyage) deliver(name string, rng *rand.Rand) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.accepted = append(v.accepted, l.id)
-}
-
-// arrive waits until every copy is there and nothing is under way.
-func (v *voyage) arrive() {
-	v.t.Helper()
-	peer.Until(v.t, "the end of every post", func() error {
-		if open := v.database.rows(v.t, `SELECT id || ' ' || state || ' ' || reason FROM item WHERE state <> 'done'`); len(open) > 0 {
-			return errors.New(strings.Join(open, "\n"))
-		}
-		return nil
-	})
 }

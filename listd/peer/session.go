@@ -198,6 +198,7 @@ func (c *session) data() error {
 func (c *session) readOctets() error {
 	var octets bytes.Buffer
 	fresh := true // at a line's start, after CRLF
+	past := false // the part that is kept
 	var last byte // of the chunk before
 	for {
 		line, err := c.in.ReadSlice('\n') // a long line comes in several chunks
@@ -211,9 +212,10 @@ func (c *session) readOctets() error {
 			line = line[1:]
 		}
 		c.mail.Size += len(line)
-		if !c.sink.o.Discard {
+		if !c.sink.o.Discard && !past {
 			octets.Write(line)
 		}
+		past = past || c.sink.o.Head && fresh && string(line) == "\r\n"
 		fresh = bytes.HasSuffix(line, []byte("\r\n")) || last == '\r' && string(line) == "\n"
 		if len(line) > 0 {
 			last = line[len(line)-1]

@@ -24,6 +24,8 @@ type SinkOptions struct {
 	Behave     Behaviour // nil: take everything
 	// Discard keeps no octets of the messages, only their length, for measurements.
 	Discard bool
+	// Head keeps only the header of each message.
+	Head bool
 	// Took is given every mail in place of being kept, before its final reply leaves; for tests with very many. It is
 	// called for several sessions at a time.
 	Took func(Mail)
@@ -55,8 +57,8 @@ type Mail struct {
 	ReversePath  string
 	ForwardPaths []string // those that were accepted
 	Parameters   string   // what followed the reverse-path in MAIL FROM
-	Octets       []byte   // as sent, dots unstuffed, nil under Discard
-	Size         int      // length of Octets
+	Octets       []byte   // as sent, dots unstuffed; nil under Discard, only the header under Head
+	Size         int      // how many octets were sent
 	Answered     bool     // the final reply was given, not the connection dropped
 	TLS          bool     // the connection was encrypted
 	Hello        string   // the client's name
