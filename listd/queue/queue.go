@@ -88,6 +88,7 @@ type Queue struct {
 	log      *slog.Logger
 	wake     chan struct{}
 	hop      hop
+	inHand   inHand
 }
 
 // New returns a queue over the store's deliveries.
@@ -208,7 +209,7 @@ func (q *Queue) claim(ctx context.Context) ([]store.Delivery, error) {
 	if len(claimed) > 0 {
 		crashpoint.At(crashpoint.QueueClaimed)
 	}
-	return claimed, nil
+	return q.inHand.take(claimed), nil
 }
 
 // share splits what was claimed evenly over the workers, so that a short list

@@ -163,11 +163,14 @@ func (s *Store) nextID() int64 {
 // one transaction. Only after it returned nil may the client hear 250
 // (invariant 8). It returns the items' IDs in the order of the targets.
 //
-// Errors: ErrBusy (451), ErrFull (452), ErrReadOnly (451), ErrNotFound if a list
-// is gone (550), anything else 451.
+// Errors: ErrBusy (451), ErrFull (452), ErrReadOnly (451), ErrGone (451),
+// ErrNotFound if a list is gone (550), anything else 451.
 func (s *Store) Accept(ctx context.Context, in Incoming) (ids []string, err error) {
 	if len(in.Targets) == 0 {
 		return nil, errors.New("store: accept: no target")
+	}
+	if err := s.present(); err != nil {
+		return nil, s.wrap("accept", err)
 	}
 	if in.Received.IsZero() {
 		in.Received = s.clock()

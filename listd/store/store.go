@@ -87,7 +87,8 @@ type Store struct {
 	dialect *dialect
 	writer  *sql.DB // one connection: SQLite has one writer, and waiting in Go is fair
 	reader  *sql.DB
-	path    string // of the SQLite file, absolute
+	path    string      // of the SQLite file, absolute
+	file    os.FileInfo // of the SQLite file, as it was opened
 	clock   func() time.Time
 	log     *slog.Logger
 	lastID  atomic.Int64
@@ -142,6 +143,9 @@ func (s *Store) open(ctx context.Context, busy time.Duration) (err error) {
 	}
 	defer func() { err = errors.Join(err, gate.release()) }()
 	if err := prepareSQLiteFile(s.path); err != nil {
+		return err
+	}
+	if s.file, err = os.Stat(s.path); err != nil {
 		return err
 	}
 	if s.writer, s.reader, err = openSQLite(s.path, busy); err != nil {
