@@ -84,12 +84,12 @@ func newHold(t *testing.T, sink *peer.Sink, members int) *harbour {
 	return h
 }
 
-// resident is a process's resident set, in octets.
-type resident struct{ now, peak int64 }
+// memoryUse is a process's resident set, in octets.
+type memoryUse struct{ now, peak int64 }
 
 var inStatus = regexp.MustCompile(`(?m)^(VmHWM|VmRSS):\s+(\d+) kB$`)
 
-func (i *installation) memory() (r resident) {
+func (i *installation) memory() (r memoryUse) {
 	i.t.Helper()
 	octets, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", i.PID()))
 	if err != nil {
