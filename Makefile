@@ -1,5 +1,5 @@
 # The targets are explained in docs/testing.md.
-.PHONY: test check test-all fuzz bench build demo packages lint race processes
+.PHONY: test check test-all crash load fuzz bench build demo packages lint race processes
 
 GO      ?= go
 FUZZTIME ?= 30s
@@ -38,6 +38,14 @@ race:
 
 processes:
 	$(PEERS) $(GO) test -timeout 15m $(PROCESSES)
+
+# N kills of running servers, chosen by SEED, over DB (sqlite or postgres).
+crash: packages
+	SEALIST_KILLS=$(N) SEALIST_SEED=$(SEED) SEALIST_DB=$(DB) $(GO) test -count=1 -timeout 60m -v -run KilledAgain ./listd/e2e
+
+# Posts of all sizes to many lists through Postfix.
+load: packages
+	SEALIST_SLOW=1 $(GO) test -count=1 -timeout 30m -v -run Load ./listd/e2e
 
 # Each fuzz target for FUZZTIME.
 fuzz:

@@ -14,9 +14,14 @@ func Default() *Config {
 			Listen:          []string{"smtp://127.0.0.1:2525"},
 			TrustedNetworks: []string{"127.0.0.0/8", "::1/128"},
 			MaxMessageBytes: 26214400,
+			Limits: Limits{
+				Connections: 256, Recipients: 100, Memory: 64 << 20, IPv4Prefix: 24, IPv6Prefix: 64,
+				ClientNetwork:     Allowance{Connections: 20, Messages: 600, Recipients: 3000},
+				ReversePathDomain: Allowance{Connections: 100, Messages: 6000, Recipients: 60000},
+			},
 		},
 		Relay: Relay{Address: "smtp://127.0.0.1:25", TLS: "opportunistic", Connections: 8},
-		Queue: Queue{RetryMin: Duration(time.Minute), RetryMax: Duration(time.Hour), Lifetime: 5 * day},
+		Queue: Queue{RetryMin: Duration(time.Minute), RetryMax: Duration(time.Hour), Lifetime: 5 * day, Memory: 64 << 20},
 		Store: Store{URL: "sqlite:sealist.db"},
 		Trust: Trust{
 			Algorithms: Algorithms{SHA1Signatures: "refuse", RSAMinBits: 2048, Decrypt3DES: "allow"},

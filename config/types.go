@@ -95,9 +95,10 @@ type SMTP struct {
 	// Certificate for STARTTLS. Without one STARTTLS is not offered.
 	TLS TLSPair `mapstructure:"tls"`
 
-	// Networks of your own mail servers, as `192.0.2.0/24`. Their clients may
-	// have as many connections as they like; others, eight an address. Sealist
-	// is meant to stand behind a mail exchanger: it looks at no black lists.
+	// Networks of your own mail servers, as `192.0.2.0/24`. They bring
+	// everybody's mail, so their clients are bound by
+	// limits.reverse_path_domain instead of limits.client_network. Sealist is
+	// meant to stand behind a mail exchanger: it looks at no black lists.
 	TrustedNetworks []string `mapstructure:"trusted_networks"`
 
 	// Names (authserv-id, RFC 8601) under which your own mail server writes
@@ -109,6 +110,55 @@ type SMTP struct {
 	// Largest message that is taken, in octets; a larger one is refused with
 	// 552. The same figure bounds what a message may decompress to.
 	MaxMessageBytes int64 `mapstructure:"max_message_bytes" min:"1024" max:"2147483647"`
+
+	// How much may come in at a time. Whoever sends more is put off, never
+	// refused for good (docs/limits.md).
+	Limits Limits `mapstructure:"limits"`
+}
+
+// Limits bounds what comes in.
+type Limits struct {
+	// Connections open at a time, of everybody together. A quarter of them is
+	// kept for trusted_networks.
+	Connections int `mapstructure:"connections" min:"1" max:"65536"`
+
+	// Recipients of one message.
+	Recipients int `mapstructure:"recipients" min:"1" max:"10000"`
+
+	// Octets of memory for messages while they come in, all together. A message
+	// waits for its share, half a minute at most; one that is larger than all
+	// of it comes in alone.
+	Memory int64 `mapstructure:"memory" min:"1048576" max:"68719476736"`
+
+	// Leading bits of an IPv4 address that make a client network: 24 counts a
+	// site's servers together, 32 each address by itself.
+	IPv4Prefix int `mapstructure:"ipv4_prefix" min:"8" max:"32"`
+
+	// The same for IPv6.
+	IPv6Prefix int `mapstructure:"ipv6_prefix" min:"16" max:"128"`
+
+	// What one network outside trusted_networks may do.
+	ClientNetwork Allowance `mapstructure:"client_network"`
+
+	// What may come from one domain, by its reverse-path, through
+	// trusted_networks and unix sockets. Bounces, which have none, count
+	// together like a domain of their own.
+	ReversePathDomain Allowance `mapstructure:"reverse_path_domain"`
+}
+
+// Allowance is what one sender may do.
+type Allowance struct {
+	// Connections at a time; of a domain, those on which a message of it is
+	// coming in. 0: any number.
+	Connections int `mapstructure:"connections" min:"0" max:"65536"`
+
+	// Messages a minute; as many may come at once after a quiet minute. 0: any
+	// number.
+	Messages int `mapstructure:"messages" min:"0" max:"1000000"`
+
+	// Recipients a minute, those that do not exist included; likewise. 0: any
+	// number.
+	Recipients int `mapstructure:"recipients" min:"0" max:"10000000"`
 }
 
 // TLSPair names a certificate and its private key.
@@ -174,6 +224,11 @@ type Queue struct {
 
 	// Age at which a copy that still cannot go is given up.
 	Lifetime Duration `mapstructure:"lifetime" min:"1m" max:"30d"`
+
+	// Octets of memory for the messages that are open, to be judged or because
+	// copies of them leave. One takes four times its size; what does not fit
+	// waits, and one that is larger than all of it is opened alone.
+	Memory int64 `mapstructure:"memory" min:"1048576" max:"68719476736"`
 }
 
 // Store says where state is kept.
@@ -181,6 +236,12 @@ type Store struct {
 	// `sqlite:FILE`; a relative FILE counts from data_dir. PostgreSQL comes
 	// with a later version.
 	URL string `mapstructure:"url"`
+
+	// Octets that must be free on the file system of an SQLite database for
+	// mail to be taken; with less it is put off with 452 until there is a
+	// quarter more than this, and what was taken goes on. 0: 256 MiB, or a
+	// twentieth of the file system where that is less.
+	MinFree int64 `mapstructure:"min_free" min:"0" max:"1099511627776"`
 
 	// Allows a database that is neither on this machine nor reached over
 	// verified TLS.

@@ -23,6 +23,7 @@ func (s *Sealist) jobs() []task.Job {
 		{Name: "withheld_retry", Every: time.Minute, Run: s.retryWithheld},
 		{Name: "sender_report", Every: time.Minute, Run: s.reportToSenders},
 		{Name: "owners_report", Every: 24 * time.Hour, Run: s.reportToOwners},
+		{Name: "process_bouncers", Every: 10 * time.Minute, Run: s.processBouncers},
 		{Name: "include_sync", Every: time.Minute, Run: s.Includes.SyncDue},
 		{Name: "ledger_expire", Every: time.Hour, Run: s.expireLedgers},
 		{Name: "harvest_expire", Every: time.Hour, Run: s.expireHarvest},

@@ -5,6 +5,7 @@ package listd
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -23,6 +24,7 @@ import (
 	"github.com/sealist/sealist/directory/files"
 	"github.com/sealist/sealist/directory/harvest"
 	"github.com/sealist/sealist/directory/ldap"
+	"github.com/sealist/sealist/listd/bounce"
 	"github.com/sealist/sealist/listd/datasource"
 	"github.com/sealist/sealist/listd/distribute"
 	"github.com/sealist/sealist/listd/keyring"
@@ -67,7 +69,8 @@ type Sealist struct {
 	Resolver    *resolver.Resolver
 	Scenarios   *scenario.Library // in the data folder, and built in
 
-	Tokens *token.Tokens
+	Tokens  *token.Tokens
+	Returns *bounce.Returns // addresses that copies leave from
 
 	o      Options
 	log    *slog.Logger
@@ -91,7 +94,7 @@ func Open(ctx context.Context, c *config.Config, o Options) (*Sealist, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Sealist{Config: c, Scenarios: scenario.NewLibrary(c.DataDir), o: o, log: o.Log}
-	for _, step := range []func(context.Context) error{s.openTrust, s.openStore, s.openRevocation, s.restoreCRLs, s.openKeyring, s.openSources, s.openResolver} {
+	for _, step := range []func(context.Context) error{s.openTrust, s.openStore, s.openReturns, s.openRevocation, s.restoreCRLs, s.openKeyring, s.openSources, s.openResolver} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -141,6 +144,29 @@ func (s *Sealist) openStore(ctx context.Context) error {
 	}
 	var err error
 	s.Store, err = store.Open(ctx, s.Config.Store.URL, store.Options{DataDir: s.Config.DataDir, Clock: s.o.Clock, Log: s.log})
+	return err
+}
+
+// returnsSecret is where the store keeps the secret of return addresses.
+//
+// It is not under the key password: mail leaves and bounces are taken while the
+// keyring is locked, and on a node without the password. It guards nothing that
+// the database it lies in does not show; who reads it there can make a member look
+// unreachable, of which the owners are told.
+const returnsSecret = "return addresses"
+
+func (s *Sealist) openReturns(ctx context.Context) error {
+	secret := make([]byte, bounce.SecretOctets)
+	rand.Read(secret)
+	// Whoever came first has decided.
+	if err := s.Store.PutSecretOnce(ctx, returnsSecret, secret); err != nil && !errors.Is(err, store.ErrExists) {
+		return err
+	}
+	secret, err := s.Store.Secret(ctx, returnsSecret)
+	if err != nil {
+		return err
+	}
+	s.Returns, err = bounce.NewReturns(secret)
 	return err
 }
 

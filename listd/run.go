@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -86,8 +87,8 @@ func (s *Sealist) distribution() distribute.Parts {
 		Store: s.Store, Keyring: s.Keyring, Judge: s.Judge, Resolver: s.Resolver, Harvest: s.harvester(), Scenarios: s.Scenarios, Facts: s.Facts(),
 		Domains: s.Config.Domains, MaxSigningAge: time.Duration(s.Config.Trust.MaxSigningAge),
 		CrossPostWindow: time.Duration(s.Config.Trust.CrossPostWindow), AuthservIDs: s.Config.SMTP.AuthservIDs, DNS: s.o.DNS, Open: s.reading(),
-		Tokens: s.Tokens, Admin: admin.New(s.useCases()), RobotName: s.Config.Robot, Listmasters: s.listmasters(),
-		Clock: s.o.Clock, Log: s.log,
+		Tokens: s.Tokens, Returns: s.Returns, Admin: admin.New(s.useCases()), RobotName: s.Config.Robot, Listmasters: s.listmasters(),
+		Memory: s.Config.Queue.Memory, Held: collectFor, Clock: s.o.Clock, Log: s.log,
 	}
 }
 
@@ -225,10 +226,25 @@ func (s *Sealist) inbound(d *distribute.Distributor) (*smtpd.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading smtp.tls: %w", err)
 	}
+	limits := s.Config.SMTP.Limits
 	return smtpd.New(smtpd.Config{
 		Hostname: s.hostname(), Domains: s.Config.Domains, TLS: tls, TrustedNetworks: s.Config.SMTP.TrustedNetworks,
-		MaxMessageBytes: s.Config.SMTP.MaxMessageBytes, Accepted: d.Wake,
+		MaxMessageBytes: s.Config.SMTP.MaxMessageBytes, Returns: s.Returns, Accepted: d.Wake, Room: s.room(),
+		MaxConnections: limits.Connections, MaxRecipients: limits.Recipients, Memory: limits.Memory,
+		IPv4Prefix: limits.IPv4Prefix, IPv6Prefix: limits.IPv6Prefix,
+		Network: smtpd.Limits(limits.ClientNetwork), Domain: smtpd.Limits(limits.ReversePathDomain),
+		Clock: s.o.Clock,
 	}, s.Store, s.log)
+}
+
+// room is what says whether the file system of the database has room for mail;
+// nil where the database is not a file of ours.
+func (s *Sealist) room() func() error {
+	if !strings.HasPrefix(s.Config.Store.URL, "sqlite:") {
+		return nil
+	}
+	d := disk{dir: filepath.Dir(s.Store.Path()), least: s.Config.Store.MinFree, usage: usage, log: s.log}
+	return d.room
 }
 
 func (s *Sealist) hostname() string {

@@ -12,7 +12,7 @@ import (
 )
 
 func memberCommand(g *globals) *cobra.Command {
-	return group("member", "change and look at who is on a list", memberAdd(g), memberDel(g), memberLs(g), memberSet(g), memberImport(g), memberExport(g))
+	return group("member", "change and look at who is on a list", memberAdd(g), memberDel(g), memberLs(g), memberShow(g), memberSet(g), memberImport(g), memberExport(g))
 }
 
 func memberAdd(g *globals) *cobra.Command {
@@ -125,6 +125,19 @@ func memberLs(g *globals) *cobra.Command {
 		}}
 	c.Flags().StringVar(&role, "role", "", "only those who are member, owner or editor")
 	return c
+}
+
+func memberShow(g *globals) *cobra.Command {
+	return &cobra.Command{Use: "show LIST ADDRESS", Short: "show one person on a list, and what came back from him", Args: cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			return withSession(c, g, func(ctx context.Context, s *session) error {
+				m, err := s.Member(ctx, args[0], args[1])
+				if err != nil || g.json {
+					return orJSON(c, err, m)
+				}
+				return m.Write(c.OutOrStdout())
+			})
+		}}
 }
 
 func roleFlag(c *cobra.Command, role *string) {

@@ -89,7 +89,7 @@ func listMail(h entity.Header) bool {
 // not to answer.
 func machineAddress(a list.Address) bool {
 	local := strings.ToLower(a.Local())
-	return local == "mailer-daemon" || local == "postmaster" || strings.HasPrefix(local, "owner-") ||
+	return local == "mailer-daemon" || local == "postmaster" || strings.HasPrefix(local, "owner-") || strings.HasPrefix(local, list.ReturnPrefix) ||
 		strings.HasSuffix(local, "-owner") || strings.HasSuffix(local, "-request") || strings.HasSuffix(local, "-bounces")
 }
 

@@ -244,6 +244,9 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	if err != nil {
 		return false, fmt.Errorf("reading the list: %w", err)
 	}
+	if item.Kind == store.KindBounce {
+		return false, d.bounce(ctx, item, l)
+	}
 	outer, err := d.received(ctx, item)
 	var unreadable *unreadableError
 	if errors.As(err, &unreadable) {

@@ -23,26 +23,33 @@ import (
 func (d *Distributor) Render(ctx context.Context, batch []store.Delivery) []queue.Rendering {
 	out := make([]queue.Rendering, len(batch))
 	copies := map[string][]int{} // by spool item, indices into batch
+	var items []string           // in their order
+	wait := true                 // for memory: who holds a post must not
 	for i, del := range batch {
 		if del.Kind == store.KindNotice {
 			out[i] = d.renderNotice(ctx, del)
 			continue
 		}
 		if isDigest(del) {
-			out[i] = d.renderDigest(ctx, del)
+			out[i] = d.renderDigest(ctx, del, wait)
+			wait = false
 			continue
+		}
+		if copies[del.Item] == nil {
+			items = append(items, del.Item)
 		}
 		copies[del.Item] = append(copies[del.Item], i)
 	}
-	for item, indices := range copies {
-		d.renderCopies(ctx, item, batch, indices, out)
+	for _, item := range items {
+		d.renderCopies(ctx, item, wait, batch, copies[item], out)
+		wait = false
 	}
 	return out
 }
 
 // renderCopies judges the copies of one post again, at the moment they would
 // be sealed: membership, suspension and certificates (invariant 2).
-func (d *Distributor) renderCopies(ctx context.Context, item string, batch []store.Delivery, indices []int, out []queue.Rendering) {
+func (d *Distributor) renderCopies(ctx context.Context, item string, wait bool, batch []store.Delivery, indices []int, out []queue.Rendering) {
 	fill := func(r queue.Rendering) {
 		for _, i := range indices {
 			out[i] = r
@@ -55,13 +62,13 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, batch []sto
 			fill(queue.Delayed{Reason: errPanic.Error()})
 		}
 	}()
-	p, err := d.current(ctx, item)
+	p, err := d.current(ctx, item, wait)
 	if errors.Is(err, compose.ErrIdentity) {
 		fill(queue.Cancelled{Reason: err.Error()})
 		return
 	}
 	if err != nil {
-		fill(queue.Delayed{Reason: err.Error()})
+		fill(delayed(err))
 		return
 	}
 	addresses := make([]list.Address, len(indices))
@@ -74,6 +81,7 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, batch []sto
 		return
 	}
 	var entitled []int
+	paths := map[int]string{} // reverse-paths of the entitled
 	for n, i := range indices {
 		memberships := held[addresses[n].Key()]
 		m := slices.IndexFunc(memberships, func(m store.Standing) bool { return m.Role == list.RoleMember })
@@ -87,23 +95,33 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, batch []sto
 		case memberships[m].Reception == list.ReceiveNotMe && addresses[n].Same(p.author):
 			out[i] = queue.Cancelled{Reason: "not_me"}
 		case memberships[m].Reception == list.ReceiveNotice:
-			out[i] = d.announce(p, batch[i])
+			out[i] = d.announce(p, batch[i], d.returnPath(p.list, memberships[m]))
 		default:
 			entitled = append(entitled, i)
+			paths[i] = d.returnPath(p.list, memberships[m])
 		}
 	}
 	if p.clear != nil {
 		for _, i := range entitled {
 			parts := p.clear[d.reader(ctx, p, batch[i].Address)]
-			out[i] = queue.Copy{ReversePath: p.reversePath, Parts: func() ([]relay.Segment, error) { return parts, nil }}
+			out[i] = queue.Copy{ReversePath: paths[i], Parts: func() ([]relay.Segment, error) { return parts, nil }}
 		}
 		return
 	}
-	d.renderSealed(ctx, p, batch, entitled, out)
+	d.renderSealed(ctx, p, batch, entitled, paths, out)
+}
+
+// delayed is what an error makes of a copy: one that only waits for memory is
+// tried again soon.
+func delayed(err error) queue.Delayed {
+	if errors.Is(err, errNoMemory) {
+		return queue.Delayed{Reason: err.Error(), Soon: memoryRetry}
+	}
+	return queue.Delayed{Reason: err.Error()}
 }
 
 // renderSealed resolves the members of a batch and seals a copy to each.
-func (d *Distributor) renderSealed(ctx context.Context, p *post, batch []store.Delivery, indices []int, out []queue.Rendering) {
+func (d *Distributor) renderSealed(ctx context.Context, p *post, batch []store.Delivery, indices []int, paths map[int]string, out []queue.Rendering) {
 	addresses := make([]string, len(indices))
 	for n, i := range indices {
 		addresses[n] = batch[i].Address.String()
@@ -117,7 +135,7 @@ func (d *Distributor) renderSealed(ctx context.Context, p *post, batch []store.D
 			reason := withheldBecause(r)
 			out[i] = queue.Withheld{Reason: reason, Notices: d.noCertificate(ctx, p.list, batch[i].Address, reason)}
 		default:
-			out[i] = p.seal(p.header[d.reader(ctx, p, batch[i].Address)], r)
+			out[i] = p.seal(paths[i], p.header[d.reader(ctx, p, batch[i].Address)], r)
 		}
 	}
 }
@@ -142,24 +160,24 @@ func (d *Distributor) isList(ctx context.Context, a list.Address) bool {
 }
 
 // announce makes the mail that says no more than that there is a post.
-func (d *Distributor) announce(p *post, del store.Delivery) queue.Rendering {
+func (d *Distributor) announce(p *post, del store.Delivery, reversePath string) queue.Rendering {
 	m, err := d.Notices.Render(p.list, store.Notice{Template: notice.NewPost, To: del.Address, Params: map[string]string{"received": quotedDate(p.received.UTC().Format(time.RFC1123Z))}},
 		fmt.Sprintf("<notice-%d-%d@%s>", del.ID, del.Created.UnixMicro(), p.list.Address.Domain()), del.Created)
 	if err != nil {
 		return queue.Delayed{Reason: "rendering: " + err.Error()}
 	}
-	return queue.Copy{ReversePath: p.reversePath, Parts: func() ([]relay.Segment, error) { return segment(m.Octets()) }}
+	return queue.Copy{ReversePath: reversePath, Parts: func() ([]relay.Segment, error) { return segment(m.Octets()) }}
 }
 
 // seal makes the copy of one member, whose certificates r names.
-func (p *post) seal(header []byte, r resolver.Result) queue.Rendering {
+func (p *post) seal(reversePath string, header []byte, r resolver.Result) queue.Rendering {
 	fingerprints := make([]string, len(r.Certificates))
 	recipients := make([]*cms.Recipient, len(r.Certificates))
 	for i, c := range r.Certificates {
 		fingerprints[i], recipients[i] = c.Fingerprint, c.Recipient
 	}
 	return queue.Copy{
-		ReversePath:  p.reversePath,
+		ReversePath:  reversePath,
 		Certificates: strings.Join(fingerprints, " "),
 		Cipher:       p.cipher.String(),
 		Parts: func() ([]relay.Segment, error) {

@@ -25,7 +25,7 @@ func isDigest(del store.Delivery) bool {
 // renderDigest makes one member's digest. He is judged again at the moment it
 // would be sealed (invariant 2). What one digest holds is encrypted once for all
 // who get the same.
-func (d *Distributor) renderDigest(ctx context.Context, del store.Delivery) queue.Rendering {
+func (d *Distributor) renderDigest(ctx context.Context, del store.Delivery, wait bool) queue.Rendering {
 	items, err := d.Store.DigestItems(ctx, del.ID)
 	if err != nil {
 		return queue.Delayed{Reason: err.Error()}
@@ -52,13 +52,13 @@ func (d *Distributor) renderDigest(ctx context.Context, del store.Delivery) queu
 	for i, item := range items {
 		ids[i] = item.ID
 	}
-	p, err := d.posts.get("digest "+strings.Join(ids, " "), func() (*post, error) { return d.prepareDigest(ctx, l, items) })
+	p, err := d.posts.get(ctx, "digest "+strings.Join(ids, " "), wait, func(take func(int64) error) (*post, error) { return d.prepareDigest(ctx, l, items, take) })
 	if err != nil {
-		return queue.Delayed{Reason: err.Error()}
+		return delayed(err)
 	}
 	if p.clear != nil {
 		parts := p.clear[compose.Person]
-		return queue.Copy{ReversePath: p.reversePath, Parts: func() ([]relay.Segment, error) { return parts, nil }}
+		return queue.Copy{ReversePath: d.returnPath(l, standing[m]), Parts: func() ([]relay.Segment, error) { return parts, nil }}
 	}
 	r := d.Resolver.Resolve(ctx, []string{del.Address.String()}, resolver.Allowances{Expired: l.AllowExpired})[0]
 	switch {
@@ -68,16 +68,23 @@ func (d *Distributor) renderDigest(ctx context.Context, del store.Delivery) queu
 		reason := withheldBecause(r)
 		return queue.Withheld{Reason: reason, Notices: d.noCertificate(ctx, l, del.Address, reason)}
 	}
-	return p.seal(p.header[compose.Person], r)
+	return p.seal(d.returnPath(l, standing[m]), p.header[compose.Person], r)
 }
 
 // prepareDigest opens the posts of a digest and puts them together. It leaves
 // encrypted if one of them came so, or the list encrypts everything.
-func (d *Distributor) prepareDigest(ctx context.Context, l list.List, items []store.Item) (*post, error) {
+func (d *Distributor) prepareDigest(ctx context.Context, l list.List, items []store.Item, take func(size int64) error) (*post, error) {
 	last := items[len(items)-1]
 	c := compose.Digest{List: l, Stamp: compose.Stamp{ID: last.ID, Received: last.Received}}
-	p := &post{list: l, reversePath: l.Owner().String(), tails: map[*byte]relay.Segment{}}
+	p := &post{list: l, tails: map[*byte]relay.Segment{}}
 	sealed := l.Policy.Encryption == list.EncryptAlways
+	for _, item := range items {
+		p.size += item.Size
+	}
+	if err := take(p.size); err != nil {
+		return nil, err
+	}
+	defer swept(p.size)
 	for _, item := range items {
 		one, err := d.shown(ctx, l, item.ID)
 		if errors.Is(err, errNotOpened) || errors.Is(err, compose.ErrIdentity) { // one bad post harms itself only (invariant 9)
@@ -87,7 +94,6 @@ func (d *Distributor) prepareDigest(ctx context.Context, l list.List, items []st
 			return nil, err
 		}
 		c.Posts = append(c.Posts, one)
-		p.size += item.Size
 		sealed = sealed || item.Encrypted
 	}
 	content, err := c.Content()

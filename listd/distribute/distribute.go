@@ -14,6 +14,7 @@ import (
 
 	"github.com/sealist/sealist/directory/harvest"
 	"github.com/sealist/sealist/listd/admin"
+	"github.com/sealist/sealist/listd/bounce"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
@@ -40,12 +41,15 @@ type Parts struct {
 	Tokens          *token.Tokens
 	Admin           *admin.Admin // who carries out commands
 	Listmasters     []list.Address
-	RobotName       string        // local part of the address for commands
-	DNS             TXT           // what domains say of their mail
-	AuthservIDs     []string      // whose Authentication-Results are our own mail server's word
-	Open            smime.Options // algorithm policy and limits; keys are set per post
-	Owner           string        // names this process in leases
-	Wake            func()        // called when there are new deliveries
+	Returns         *bounce.Returns    // what copies' reverse-paths are made with; nil: they are LIST-owner
+	RobotName       string             // local part of the address for commands
+	DNS             TXT                // what domains say of their mail
+	AuthservIDs     []string           // whose Authentication-Results are our own mail server's word
+	Open            smime.Options      // algorithm policy and limits; keys are set per post
+	Memory          int64              // octets for the messages that are open; 0: 64 MiB
+	Held            func(octets int64) // told how much of Memory is in use; nil: nobody is
+	Owner           string             // names this process in leases
+	Wake            func()             // called when there are new deliveries
 	Clock           func() time.Time
 	Log             *slog.Logger
 }
@@ -53,10 +57,11 @@ type Parts struct {
 // Distributor leads accepted posts to their deliveries, and renders these.
 type Distributor struct {
 	Parts
-	log   *slog.Logger
-	wake  chan struct{}
-	posts posts
-	dmarc dmarcPolicies
+	log    *slog.Logger
+	wake   chan struct{}
+	memory *budget
+	posts  posts
+	dmarc  dmarcPolicies
 }
 
 // How the distributor works through the spool.
@@ -82,7 +87,8 @@ func New(p Parts) *Distributor {
 	if p.Wake == nil {
 		p.Wake = func() {}
 	}
-	return &Distributor{Parts: p, log: p.Log.With("room", "distribute"), wake: make(chan struct{}, 1)}
+	b := newBudget(p.Memory, p.Held)
+	return &Distributor{Parts: p, log: p.Log.With("room", "distribute"), wake: make(chan struct{}, 1), memory: b, posts: posts{budget: b}}
 }
 
 // Wake tells the distributor that a post may have been accepted. It never blocks.
@@ -169,12 +175,23 @@ func (d *Distributor) lead(ctx context.Context, item store.Item) {
 // stages is one post's life up to its deliveries.
 func (d *Distributor) stages(ctx context.Context, item store.Item) error {
 	if item.State == store.ItemAccepted {
-		distributing, err := d.decide(ctx, item)
+		distributing, err := d.decideWithin(ctx, item)
 		if err != nil || !distributing {
 			return err
 		}
 	}
 	return d.expand(ctx, item)
+}
+
+// decideWithin decides about a post once there is memory to open it in.
+func (d *Distributor) decideWithin(ctx context.Context, item store.Item) (distributing bool, err error) {
+	give, err := d.memory.take(ctx, item.Size, d.posts.dropIdle)
+	if err != nil {
+		return false, err
+	}
+	defer give()
+	defer swept(item.Size)
+	return d.decide(ctx, item)
 }
 
 func (d *Distributor) postpone(ctx context.Context, item store.Item, reason string, wait time.Duration) {

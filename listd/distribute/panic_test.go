@@ -34,13 +34,14 @@ func TestPanicHarmsItsPost(t *testing.T) {
 // TestPostAfterPanic prepares a post again after a panic, and does not take
 // nothing for a post.
 func TestPostAfterPanic(t *testing.T) {
-	var ps posts
+	ps := posts{budget: newBudget(0, nil)}
+	ctx := t.Context()
 	func() {
 		defer func() { recover() }()
-		ps.get("x", func() (*post, error) { panic("once") })
+		ps.get(ctx, "x", true, func(func(int64) error) (*post, error) { panic("once") })
 	}()
 	want := &post{}
-	if got, err := ps.get("x", func() (*post, error) { return want, nil }); got != want || err != nil {
+	if got, err := ps.get(ctx, "x", true, func(func(int64) error) (*post, error) { return want, nil }); got != want || err != nil {
 		t.Errorf("%v, %v", got, err)
 	}
 }

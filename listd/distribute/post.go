@@ -21,12 +21,11 @@ import (
 // post is a post that is being distributed, opened: what its copies share. It
 // exists in memory only, and is made anew after a restart, with a new key.
 type post struct {
-	list        list.List
-	reversePath string
-	size        int64
-	author      list.Address // who wrote it, or says so; zero: nobody does
-	received    time.Time
-	rewritten   bool // the list stands in From, but not for members that are lists
+	list      list.List
+	size      int64
+	author    list.Address // who wrote it, or says so; zero: nobody does
+	received  time.Time
+	rewritten bool // the list stands in From, but not for members that are lists
 
 	// A post that leaves in clear: the octets of a copy, by reader.
 	clear map[compose.Reader][]relay.Segment
@@ -93,7 +92,7 @@ var errNotOpened = errors.New("the post cannot be opened now; is the list's key 
 
 // prepare opens a post for its copies. Whether it may be distributed was
 // decided and committed before; nothing is decided here.
-func (d *Distributor) prepare(ctx context.Context, id string) (*post, error) {
+func (d *Distributor) prepare(ctx context.Context, id string, take func(size int64) error) (*post, error) {
 	item, err := d.Store.Item(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("reading spool item %s: %w", id, err)
@@ -105,6 +104,10 @@ func (d *Distributor) prepare(ctx context.Context, id string) (*post, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the list: %w", err)
 	}
+	if err := take(item.Size); err != nil {
+		return nil, err
+	}
+	defer swept(item.Size)
 	outer, err := d.received(ctx, item)
 	if err != nil {
 		return nil, err
@@ -119,7 +122,7 @@ func (d *Distributor) prepare(ctx context.Context, id string) (*post, error) {
 	if m.Err != nil || m.Payload == nil || m.Encrypted != item.Encrypted {
 		return nil, errNotOpened // decided as clear, arrived encrypted: never in clear (invariant 1)
 	}
-	p := &post{list: l, reversePath: l.Owner().String(), size: item.Size, received: item.Received, author: authorOf(item, outer), tails: map[*byte]relay.Segment{}}
+	p := &post{list: l, size: item.Size, received: item.Received, author: authorOf(item, outer), tails: map[*byte]relay.Segment{}}
 	c := compose.Post{List: l, Message: m, Stamp: compose.Stamp{ID: item.ID, Received: item.Received}, RewriteFrom: d.rewritesFrom(ctx, l, outer)}
 	p.rewritten = c.RewriteFrom
 	if err := c.Check(); err != nil {
@@ -217,10 +220,10 @@ func (d *Distributor) prepareClear(ctx context.Context, p *post, c compose.Post)
 }
 
 // current returns a post, opened, as the settings of its list are now: one that
-// was opened under others is opened anew.
-func (d *Distributor) current(ctx context.Context, item string) (*post, error) {
-	prepare := func() (*post, error) { return d.prepare(ctx, item) }
-	p, err := d.posts.get(item, prepare)
+// was opened under others is opened anew. It is the caller's until ctx ends.
+func (d *Distributor) current(ctx context.Context, item string, wait bool) (*post, error) {
+	prepare := func(take func(int64) error) (*post, error) { return d.prepare(ctx, item, take) }
+	p, err := d.posts.get(ctx, item, wait, prepare)
 	if err != nil {
 		return nil, err
 	}
@@ -231,100 +234,6 @@ func (d *Distributor) current(ctx context.Context, item string) (*post, error) {
 	if reflect.DeepEqual(l, p.list) {
 		return p, nil
 	}
-	d.posts.drop(d.posts.slot(item))
-	return d.posts.get(item, prepare)
-}
-
-// errPanic is what a panic becomes: the fault is the program's and nothing of
-// its value, which may quote content, is told.
-var errPanic = errors.New("internal error")
-
-// maxPosts and maxPostOctets bound what opened posts may hold in memory.
-const (
-	maxPosts      = 64
-	maxPostOctets = 64 << 20
-)
-
-// posts keeps the posts that are being distributed, least recently used first
-// to go. One post is prepared once, however many workers ask for it.
-type posts struct {
-	mu    sync.Mutex
-	slots []*slot // least recently used first
-}
-
-// slot is one post, or one on its way.
-type slot struct {
-	item string
-	once sync.Once
-	post *post
-	err  error
-}
-
-// get returns the post, preparing it if need be. An error is not kept.
-func (ps *posts) get(item string, prepare func() (*post, error)) (*post, error) {
-	s := ps.slot(item)
-	s.once.Do(func() {
-		p, err := (*post)(nil), errPanic // who waits meanwhile is told so
-		defer func() {
-			ps.mu.Lock()
-			s.post, s.err = p, err
-			ps.mu.Unlock()
-			if errors.Is(err, errPanic) {
-				ps.drop(s)
-			}
-		}()
-		p, err = prepare()
-	})
-	if s.err != nil {
-		ps.drop(s)
-		return nil, s.err
-	}
-	ps.trim()
-	return s.post, nil
-}
-
-// slot finds or adds the slot of an item and makes it the most recently used.
-func (ps *posts) slot(item string) *slot {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	for i, s := range ps.slots {
-		if s.item == item {
-			ps.slots = append(append(ps.slots[:i], ps.slots[i+1:]...), s)
-			return s
-		}
-	}
-	s := &slot{item: item}
-	ps.slots = append(ps.slots, s)
-	return s
-}
-
-func (ps *posts) drop(gone *slot) {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	for i, s := range ps.slots {
-		if s == gone {
-			ps.slots = append(ps.slots[:i], ps.slots[i+1:]...)
-			return
-		}
-	}
-}
-
-// trim forgets the least recently used posts beyond the bounds, but never the
-// last one.
-func (ps *posts) trim() {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	var octets int64
-	keep := len(ps.slots)
-	for keep > 0 {
-		s := ps.slots[keep-1]
-		if s.post != nil {
-			octets += s.post.size
-		}
-		if n := len(ps.slots) - keep + 1; n > 1 && (n > maxPosts || octets > maxPostOctets) {
-			break
-		}
-		keep--
-	}
-	ps.slots = append([]*slot(nil), ps.slots[keep:]...)
+	d.posts.dropItem(item)
+	return d.posts.get(ctx, item, false, prepare) // it may hold the one before
 }

@@ -58,7 +58,11 @@ func (d *Distributor) renderNotice(ctx context.Context, del store.Delivery) queu
 	if del.Notice.Sealed {
 		return d.sealNotice(ctx, l, del.Address, m)
 	}
-	return queue.Copy{Parts: func() ([]relay.Segment, error) { return segment(m.Octets()) }}
+	path, err := d.probePath(ctx, l, del)
+	if err != nil {
+		return queue.Delayed{Reason: err.Error()}
+	}
+	return queue.Copy{ReversePath: path, Parts: func() ([]relay.Segment, error) { return segment(m.Octets()) }}
 }
 
 // sealNotice encrypts service mail to its addressee. Who has no usable
@@ -80,5 +84,5 @@ func (d *Distributor) sealNotice(ctx context.Context, l list.List, to list.Addre
 		return queue.Delayed{Reason: err.Error()}
 	}
 	p := &post{sealer: sealer, cipher: cms.AES256CBC, tails: map[*byte]relay.Segment{}}
-	return p.seal(m.Header, r)
+	return p.seal("", m.Header, r)
 }

@@ -63,6 +63,7 @@ type installation struct {
 
 // settings are the parts of sealist.yaml that differ between tests.
 type settings struct {
+	name   string   // host name; default: lists.example.org
 	listen string   // default: lmtp://127.0.0.1:port
 	relay  string   // smtp://host:port
 	anchor []byte   // PEM
@@ -80,6 +81,9 @@ func install(t *testing.T, s settings, build func() (programs, error)) *installa
 	if s.listen == "" {
 		s.listen = "lmtp://" + peer.Loopback(peer.Port(t))
 	}
+	if s.name == "" {
+		s.name = "lists.example.org"
+	}
 	i := &installation{t: t, programs: programs, dir: peer.Folder(t), URL: s.listen}
 	if err := os.Mkdir(i.path("tmp"), 0o700); err != nil {
 		t.Fatal(err)
@@ -88,7 +92,7 @@ func install(t *testing.T, s settings, build func() (programs, error)) *installa
 	i.write("key_password", []byte("0123456789abcdef0123456789abcdef\n"))
 	i.write("sealist.yaml", []byte(strings.Join(append([]string{
 		"data_dir: data",
-		"hostname: lists.example.org",
+		"hostname: " + s.name,
 		"domains: [lists.example.org]",
 		"listmasters: [postmaster@example.org]",
 		fmt.Sprintf("smtp: { listen: [%q] }", s.listen),
@@ -230,4 +234,17 @@ func (i *installation) waitState(posts int, states ...string) []post {
 		i.read(&all[n], "queue", "show", id)
 	}
 	return all
+}
+
+// configure adds a top-level line to the configuration.
+func (i *installation) configure(line string) {
+	i.t.Helper()
+	file, err := os.OpenFile(i.path("sealist.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	_, err = file.WriteString(line + "\n")
+	if err := errors.Join(err, file.Close()); err != nil {
+		i.t.Fatal(err)
+	}
 }

@@ -116,12 +116,17 @@ type List struct {
 // Name returns the local part of the list's address.
 func (l List) Name() string { return l.Address.Local() }
 
-// Owner returns LIST-owner@domain: the reverse-path of the list's mail, and
-// where people reach its owners.
+// Owner returns LIST-owner@domain, where people reach its owners.
 func (l List) Owner() Address {
 	// CheckListAddress left room for the suffix.
 	owner, _ := ParseAddress(l.Address.Local() + OwnerSuffix + "@" + l.Address.Domain())
 	return owner
+}
+
+// Request returns LIST-request@domain, which takes commands about the list.
+func (l List) Request() Address {
+	request, _ := ParseAddress(l.Address.Local() + RequestSuffix + "@" + l.Address.Domain())
+	return request
 }
 
 // Suffixes of the addresses that a list has beside its own, in Sympa's words.
@@ -133,6 +138,10 @@ const (
 	SubscribeSuffix   = "-subscribe"   // asks to be put on it
 	UnsubscribeSuffix = "-unsubscribe" // asks to be taken off it
 )
+
+// ReturnPrefix begins the addresses that copies leave from, to which bounces
+// come back; what stands behind it is made by listd/bounce.
+const ReturnPrefix = "bounce+"
 
 // Suffixes that address a function of a list and so cannot end a list's name.
 // Those without a function in this version are reserved for it.
@@ -176,6 +185,9 @@ func CheckListAddress(a Address) error {
 	}
 	if slices.Contains(reservedNames, name) {
 		return refuse("the name is reserved for the domain itself")
+	}
+	if strings.HasPrefix(name, ReturnPrefix) {
+		return refuse(fmt.Sprintf("names that begin with %s are those of return addresses", ReturnPrefix))
 	}
 	for _, suffix := range reservedSuffixes {
 		if strings.HasSuffix(name, suffix) {

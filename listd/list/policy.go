@@ -25,6 +25,10 @@ type Policy struct {
 	DigestPosts  int             // so many make a digest at once
 	DigestOctets int             // as many octets of posts, as they arrived
 
+	BounceNotify  int // points of bounces at which the owners are told of a member; 0: they are not
+	BounceSuspend int // at which he gets no posts any more; 0: he does
+	BounceRemove  int // at which somebody who is suspended is taken off the list; 0: he stays
+
 	FromPolicy      FromPolicy
 	ReplyTo         ReplyTo
 	ReplyToForced   bool    // the author's own Reply-To does not count
@@ -42,7 +46,8 @@ func DefaultPolicy() Policy {
 		Encryption: EncryptAsReceived, UnsignedEncrypted: HoldUnsigned, SMTPRequires: SMTPRequiresNone,
 		MissingCertificate: MissingNotice, WithheldFor: config.Duration(7 * 24 * time.Hour), SenderReport: ReportFailures,
 		AutoSubmitted: AutoReject, Scenarios: DefaultScenarios(),
-		DigestEvery: config.Duration(24 * time.Hour), DigestPosts: 25, DigestOctets: 1 << 20, FromPolicy: FromKeep, ReplyTo: ReplyTo{Mode: ReplyToSender}, FooterType: FooterMIME,
+		DigestEvery: config.Duration(24 * time.Hour), DigestPosts: 25, DigestOctets: 1 << 20,
+		BounceNotify: 2, BounceSuspend: 5, BounceRemove: 8, FromPolicy: FromKeep, ReplyTo: ReplyTo{Mode: ReplyToSender}, FooterType: FooterMIME,
 	}
 }
 

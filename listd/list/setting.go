@@ -124,6 +124,15 @@ func Settings() []Setting {
 		{Name: "digest_octets", Help: "how many octets of posts make a digest at once",
 			Get: func(l List) string { return strconv.Itoa(l.Policy.DigestOctets) },
 			set: func(l *List, s string) error { return number(&l.Policy.DigestOctets, s, 1000, 20<<20) }},
+		{Name: "bounce_notify", Help: "points of bounces at which the owners are told of a member; 0: they are not",
+			Get: func(l List) string { return strconv.Itoa(l.Policy.BounceNotify) },
+			set: func(l *List, s string) error { return number(&l.Policy.BounceNotify, s, 0, maxPoints) }},
+		{Name: "bounce_suspend", Help: "points of bounces at which a member is sent no more posts; 0: he goes on",
+			Get: func(l List) string { return strconv.Itoa(l.Policy.BounceSuspend) },
+			set: func(l *List, s string) error { return number(&l.Policy.BounceSuspend, s, 0, maxPoints) }},
+		{Name: "bounce_remove", Help: "points of bounces at which a suspended member is taken off the list; 0: he stays",
+			Get: func(l List) string { return strconv.Itoa(l.Policy.BounceRemove) },
+			set: func(l *List, s string) error { return number(&l.Policy.BounceRemove, s, 0, maxPoints) }},
 		{Name: "from_policy", Help: "when the list stands in From: keep: never; dmarc: where the author's domain asks for it; always",
 			Get: func(l List) string { return string(l.Policy.FromPolicy) },
 			set: func(l *List, s string) error { return word(&l.Policy.FromPolicy, s, FromKeep, FromDMARC, FromAlways) }},
@@ -216,6 +225,9 @@ func word[T ~string](to *T, s string, words ...T) error {
 	*to = T(s)
 	return nil
 }
+
+// maxPoints is more than a bounce every day can add up to.
+const maxPoints = 100
 
 // Words for a setting that is off.
 const off = "off"

@@ -50,6 +50,8 @@ const (
 	SenderReport        = "sender_report"        // to an author: whom his post reached
 	NotAll              = "not_all"              // to an author: somebody has no certificate, and the list sends to all or none
 	OwnersReport        = "owners_report"        // to an owner: what needs him
+	BounceSuspended     = "bounce_suspended"     // to a member: his mail came back, how to get posts again
+	BounceOwners        = "bounce_owners"        // to an owner: what was done about members whose mail comes back
 	ListmasterReport    = "listmaster_report"    // to the listmasters: what needs them; of no list
 )
 

@@ -1,5 +1,5 @@
-// Package peer starts the real servers and programs that Sealist's tests talk to: slapd, Postfix, an SMTP or LMTP sink,
-// and the S/MIME tools openssl, gpgsm and NSS's cmsutil.
+// Package peer starts the real servers and programs that Sealist's tests talk to: slapd, Postfix, PostgreSQL, an SMTP or
+// LMTP sink, and the S/MIME tools openssl, gpgsm and NSS's cmsutil.
 //
 // Every Start function takes the running test, gives the server a folder and loopback ports of its own, waits until it
 // answers, and stops it, by its process id, when the test ends. Two tests, or two test processes, may do so at the same
@@ -34,7 +34,9 @@ var debianPackage = map[string]string{
 	"postfix": "postfix", "postqueue": "postfix", "smtp-source": "postfix", "smtp-sink": "postfix",
 	"openssl": "openssl", "gpgsm": "gpgsm", "gpg-agent": "gpg-agent", "gpgconf": "gpgconf",
 	"cmsutil": "libnss3-tools", "certutil": "libnss3-tools", "pk12util": "libnss3-tools",
+	"initdb": "postgresql", "postgres": "postgresql", "pg_isready": "postgresql", "psql": "postgresql",
 	"swaks": "swaks", "samba": "samba", "samba-tool": "samba", "ip": "iproute2",
+	"mkfs.ext4": "e2fsprogs", "fsck.ext4": "e2fsprogs",
 }
 
 // Program returns the path of an outside program. Where it is not installed the test is skipped, or fails under
@@ -58,12 +60,12 @@ func Absent(tb testing.TB, reason string) {
 	tb.Skip(reason)
 }
 
-// look finds a program on PATH or where Debian keeps those that only root has on it.
+// look finds a program on PATH or where Debian keeps those that only root, or nobody, has on it.
 func look(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil
 	}
-	for _, dir := range []string{"/usr/sbin", "/usr/local/sbin", "/sbin"} {
+	for _, dir := range append([]string{"/usr/sbin", "/usr/local/sbin", "/sbin"}, postgresFolders()...) {
 		if path := filepath.Join(dir, name); executable(path) {
 			return path, nil
 		}

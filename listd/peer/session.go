@@ -15,7 +15,8 @@ import (
 type session struct {
 	sink   *Sink
 	number int
-	conn   net.Conn
+	raw    net.Conn // as accepted
+	conn   net.Conn // raw, or TLS over it
 	in     *bufio.Reader
 	out    *bufio.Writer
 	tls    bool
@@ -29,7 +30,7 @@ type session struct {
 var errHangUp = errors.New("the sink hangs up")
 
 func newSession(s *Sink, conn net.Conn, number int) *session {
-	c := &session{sink: s, number: number}
+	c := &session{sink: s, number: number, raw: conn}
 	if s.o.ImplicitTLS {
 		conn, c.tls = tls.Server(conn, s.o.TLS), true
 	}
@@ -91,10 +92,10 @@ func (c *session) answer(step Step, usual string) (string, error) {
 func (c *session) command(verb, rest string) error {
 	switch verb {
 	case "EHLO", "LHLO":
-		c.hello, c.mail = rest, nil
+		c.greet(rest)
 		return c.reply(Step{Verb: verb}, c.greeting())
 	case "HELO":
-		c.hello, c.mail = rest, nil
+		c.greet(rest)
 		return c.reply(Step{Verb: verb}, "250 sink.example")
 	case "STARTTLS":
 		return c.startTLS()
@@ -126,6 +127,12 @@ func (c *session) command(verb, rest string) error {
 		return io.EOF
 	}
 	return c.reply(Step{Verb: verb}, "500 5.5.2 what?")
+}
+
+// greet begins anew for a client that has said its name.
+func (c *session) greet(hello string) {
+	c.hello, c.mail = hello, nil
+	c.sink.named(c.raw, hello)
 }
 
 // accepted does what the usual reply promises, if that or another 2xx is what the client hears.
@@ -191,6 +198,7 @@ func (c *session) data() error {
 func (c *session) readOctets() error {
 	var octets bytes.Buffer
 	fresh := true // at a line's start, after CRLF
+	past := false // the part that is kept
 	var last byte // of the chunk before
 	for {
 		line, err := c.in.ReadSlice('\n') // a long line comes in several chunks
@@ -204,9 +212,10 @@ func (c *session) readOctets() error {
 			line = line[1:]
 		}
 		c.mail.Size += len(line)
-		if !c.sink.o.Discard {
+		if !c.sink.o.Discard && !past {
 			octets.Write(line)
 		}
+		past = past || c.sink.o.Head && fresh && string(line) == "\r\n"
 		fresh = bytes.HasSuffix(line, []byte("\r\n")) || last == '\r' && string(line) == "\n"
 		if len(line) > 0 {
 			last = line[len(line)-1]

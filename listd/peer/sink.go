@@ -2,6 +2,7 @@ package peer
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"os"
 	"slices"
@@ -23,6 +24,11 @@ type SinkOptions struct {
 	Behave     Behaviour // nil: take everything
 	// Discard keeps no octets of the messages, only their length, for measurements.
 	Discard bool
+	// Head keeps only the header of each message.
+	Head bool
+	// Took is given every mail in place of being kept, before its final reply leaves; for tests with very many. It is
+	// called for several sessions at a time.
+	Took func(Mail)
 }
 
 // Step is a point of an SMTP session at which a sink is about to answer.
@@ -51,8 +57,8 @@ type Mail struct {
 	ReversePath  string
 	ForwardPaths []string // those that were accepted
 	Parameters   string   // what followed the reverse-path in MAIL FROM
-	Octets       []byte   // as sent, dots unstuffed, nil under Discard
-	Size         int      // length of Octets
+	Octets       []byte   // as sent, dots unstuffed; nil under Discard, only the header under Head
+	Size         int      // how many octets were sent
 	Answered     bool     // the final reply was given, not the connection dropped
 	TLS          bool     // the connection was encrypted
 	Hello        string   // the client's name
@@ -73,8 +79,8 @@ type Sink struct {
 	behave   Behaviour
 	mails    []Mail
 	sessions int
-	changed  chan struct{} // closed and made anew when mails grows
-	open     map[net.Conn]bool
+	changed  chan struct{}       // closed and made anew when mails grows
+	open     map[net.Conn]string // to the client's name, "" before it has said it
 	stopped  bool
 }
 
@@ -91,7 +97,7 @@ func StartSink(tb testing.TB, o SinkOptions) *Sink {
 	if o.Unix {
 		network, addr = "unix", Folder(tb)+"/sink"
 	}
-	s := &Sink{tb: tb, o: o, behave: o.Behave, changed: make(chan struct{}), open: map[net.Conn]bool{}}
+	s := &Sink{tb: tb, o: o, behave: o.Behave, changed: make(chan struct{}), open: map[net.Conn]string{}}
 	if !o.Unix {
 		addr = Loopback(Port(tb)) // a port that Stop and Start can come back to
 	}
@@ -192,7 +198,33 @@ func (s *Sink) WaitFor(what string, enough func([]Mail) bool) []Mail {
 	}
 }
 
+// WaitGone waits until no connection is open whose client called itself hello: after the client's death, until all that
+// it had sent is read.
+func (s *Sink) WaitGone(hello string) {
+	s.tb.Helper()
+	Until(s.tb, "the end of the connections of "+hello, func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for conn, name := range s.open {
+			if name == hello {
+				return fmt.Errorf("%v is open", conn.RemoteAddr())
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Sink) named(conn net.Conn, hello string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[conn] = hello
+}
+
 func (s *Sink) record(m Mail) {
+	if s.o.Took != nil {
+		s.o.Took(m)
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mails = append(s.mails, m)
@@ -224,7 +256,7 @@ func (s *Sink) serve(listener net.Listener) {
 		}
 		s.sessions++
 		number := s.sessions
-		s.open[conn] = true
+		s.open[conn] = ""
 		s.mu.Unlock()
 		go func() {
 			newSession(s, conn, number).run()

@@ -54,6 +54,7 @@ func (c *committer) run(ctx context.Context) {
 // write commits a batch, trying again for as long as the database refuses.
 func (c *committer) write(ctx context.Context, batch []store.Outcome) {
 	for ctx.Err() == nil {
+		c.q.inHand.leave(batch) // before the commit, after which one that is delayed may be claimed again
 		err := c.q.store.Complete(ctx, batch)
 		if err == nil {
 			crashpoint.At(crashpoint.QueueResultCommitted)
@@ -62,6 +63,7 @@ func (c *committer) write(ctx context.Context, batch []store.Outcome) {
 			}
 			return
 		}
+		c.q.inHand.keep(batch)
 		c.q.log.Error("cannot write results, trying again in a second", "results", len(batch), "err", err)
 		pause(ctx, time.Second)
 	}

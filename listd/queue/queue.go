@@ -28,6 +28,8 @@ import (
 // Renderer makes the octets of deliveries.
 type Renderer interface {
 	// Render says what becomes of each delivery of a batch, in the same order.
+	// When ctx ends the batch has come to its end: what is held for its copies
+	// may go.
 	Render(ctx context.Context, batch []store.Delivery) []Rendering
 }
 
@@ -53,7 +55,10 @@ type Withheld struct {
 type Cancelled struct{ Reason string }
 
 // Delayed is a delivery that cannot be judged now: a source is out of reach.
-type Delayed struct{ Reason string }
+type Delayed struct {
+	Reason string
+	Soon   time.Duration // it is tried again after so long, and it counts for no attempt; 0: after the usual wait
+}
 
 func (Copy) rendering()      {}
 func (Withheld) rendering()  {}
@@ -83,6 +88,7 @@ type Queue struct {
 	log      *slog.Logger
 	wake     chan struct{}
 	hop      hop
+	inHand   inHand
 }
 
 // New returns a queue over the store's deliveries.
@@ -203,7 +209,7 @@ func (q *Queue) claim(ctx context.Context) ([]store.Delivery, error) {
 	if len(claimed) > 0 {
 		crashpoint.At(crashpoint.QueueClaimed)
 	}
-	return claimed, nil
+	return q.inHand.take(claimed), nil
 }
 
 // share splits what was claimed evenly over the workers, so that a short list
@@ -254,6 +260,8 @@ func (q *Queue) renew(ctx context.Context) {
 // deliver renders a batch and relays what may go. soft ends what is not begun,
 // hard ends what is.
 func (q *Queue) deliver(soft, hard context.Context, batch []store.Delivery, c *committer) {
+	hard, done := context.WithCancel(hard)
+	defer done()
 	q.send(soft, hard, q.judge(hard, batch, c), c)
 }
 
@@ -269,6 +277,10 @@ func (q *Queue) judge(ctx context.Context, batch []store.Delivery, c *committer)
 		case Cancelled:
 			c.add(store.Outcome{Delivery: d.ID, State: store.DeliveryCancelled, Attempts: d.Attempts, Reason: r.Reason})
 		case Delayed:
+			if r.Soon > 0 {
+				c.add(store.Outcome{Delivery: d.ID, State: store.DeliveryDelayed, Attempts: d.Attempts, NextAt: q.o.Clock().Add(r.Soon), Reason: r.Reason})
+				continue
+			}
 			c.add(q.later(d, store.Outcome{Reason: r.Reason}))
 		}
 	}
@@ -360,11 +372,14 @@ func (q *Queue) outcome(s sendable, r relay.Result) store.Outcome {
 		if r.Err != nil {
 			o.Reason = r.Err.Error()
 		}
+		o.Failure = failure(s.delivery, r)
 	default:
 		if r.Err != nil {
 			o.Reason = r.Err.Error()
 		}
-		o = q.later(s.delivery, o)
+		if o = q.later(s.delivery, o); o.State == store.DeliveryFailed {
+			o.Failure = failure(s.delivery, r)
+		}
 		if r.Stage == relay.StageConnect {
 			o.Attempts = s.delivery.Attempts // nothing of it was offered: the hop's trouble, not this member's
 		}

@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -30,34 +31,40 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if c := l.s.admit(nc); c != nil {
+		c, err := l.s.admit(nc)
+		if err == nil {
 			return c, nil
 		}
+		r := reply(err)
 		nc.SetDeadline(time.Now().Add(time.Second))
-		io.WriteString(nc, "421 4.3.2 too many connections, try again later\r\n")
+		fmt.Fprintf(nc, "%d %d.%d.%d %s\r\n", r.Code, r.EnhancedCode[0], r.EnhancedCode[1], r.EnhancedCode[2], r.Message)
 		nc.Close()
 	}
 }
 
-// admit puts a conn around a connection, or returns nil if there are too many.
-func (s *Server) admit(nc net.Conn) *conn {
+// admit puts a conn around a connection, unless there are too many.
+func (s *Server) admit(nc net.Conn) (*conn, error) {
 	c := &conn{Conn: nc, s: s}
 	if tcp, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		c.client = tcp.AddrPort().Addr().Unmap()
 	}
-	limited := c.client.IsValid() && !s.trusts(c.client)
+	places := s.c.MaxConnections
+	if c.limited = c.client.IsValid() && !s.trusts(c.client); c.limited {
+		c.network = s.network(c.client)
+		places -= places / 4 // strangers who hold on to theirs must not keep our own mail servers out
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing || len(s.conns) >= s.c.MaxConnections || limited && s.clients[c.client] >= s.c.ClientConnections {
-		s.log.Warn("refused a connection: too many", "client", c.name(), "open", len(s.conns), "of_client", s.clients[c.client])
-		return nil
+	if s.closing || len(s.conns) >= places {
+		s.log.Warn("refused a connection: too many", "client", c.name(), "open", len(s.conns))
+		return nil, errConnections
+	}
+	if c.limited && !s.networks.enter(c.network) {
+		s.log.Info("refused a connection: too many of one network", "client", c.name(), "network", c.network)
+		return nil, errNetwork
 	}
 	s.conns[c] = struct{}{}
-	if limited {
-		c.limited = true
-		s.clients[c.client]++
-	}
-	return c
+	return c, nil
 }
 
 func (s *Server) trusts(a netip.Addr) bool {
@@ -76,20 +83,17 @@ type conn struct {
 	net.Conn
 	s       *Server
 	client  netip.Addr // invalid: a unix socket
-	limited bool       // counted in s.clients
+	limited bool       // outside the trusted networks: it counts for its network
+	network netip.Prefix
 	gone    sync.Once
 
 	mu         sync.Mutex
 	unanswered int
 	broken     error // every Read's answer from then on
 
-	receiving  bool // a message, since:
-	since      time.Time
-	received   int64 // octets since then
-	discarding bool  // the rest of it is thrown away: it needs no answer and no memory
-
-	dots   dotWatch
-	lostCR bool // go-smtp has lost or will lose a CR
+	receiving bool // a message, since:
+	since     time.Time
+	received  int64 // octets since then
 }
 
 // name is the client's address, "local" for a unix socket.
@@ -107,9 +111,7 @@ func (c *conn) Close() error {
 		defer c.s.mu.Unlock()
 		delete(c.s.conns, c)
 		if c.limited {
-			if c.s.clients[c.client]--; c.s.clients[c.client] == 0 {
-				delete(c.s.clients, c.client)
-			}
+			c.s.networks.leave(c.network)
 		}
 	})
 	return c.Conn.Close()
@@ -168,10 +170,7 @@ func (c *conn) afterRead(b []byte, err error) (int, error) {
 	defer c.mu.Unlock()
 	c.received += int64(len(b))
 	c.unanswered += len(b)
-	if c.dots.lostCR(b) {
-		c.lostCR = true
-	}
-	if c.unanswered > maxUnanswered && !c.discarding {
+	if c.unanswered > maxUnanswered {
 		c.broken = io.EOF
 		return 0, smtp.ErrTooLongLine
 	}
@@ -208,46 +207,9 @@ func (c *conn) begin() {
 	c.receiving, c.since, c.received = true, time.Now(), 0
 }
 
-// discard says that the rest of the message is read and thrown away.
-func (c *conn) discard() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.discarding = true
-}
-
 // end says that commands follow.
 func (c *conn) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.receiving, c.discarding, c.unanswered = false, false, 0
-}
-
-// takeLostCR tells, once a message, whether it had a CR that go-smtp lost.
-func (c *conn) takeLostCR() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	lost := c.lostCR
-	c.lostCR = false
-	return lost
-}
-
-// dotWatch looks for LF, dot, CR and anything but LF.
-type dotWatch struct{ state int }
-
-func (w *dotWatch) lostCR(octets []byte) bool {
-	found := false
-	for _, b := range octets {
-		switch {
-		case w.state == 3 && b != '\n':
-			found = true
-			w.state = 0
-		case b == '\n':
-			w.state = 1
-		case w.state == 1 && b == '.', w.state == 2 && b == '\r':
-			w.state++
-		default:
-			w.state = 0
-		}
-	}
-	return found
+	c.receiving, c.unanswered = false, 0
 }

@@ -23,30 +23,33 @@ const (
 func (ses *session) read(r io.Reader, announced int64) (octets []byte, free func(), err error) {
 	held := int64(0)
 	free = func() { ses.s.memory.Release(held) }
-	hold := func(n int64) error {
+	hold := func(n int64) error { // n in all
+		n = max(held, min(n, ses.s.c.Memory)) // what it needs beyond the budget it has alone
 		ctx, cancel := context.WithTimeout(context.Background(), ses.s.c.MemoryWait)
 		defer cancel()
-		if ses.s.memory.Acquire(ctx, n) != nil {
+		if ses.s.memory.Acquire(ctx, n-held) != nil {
 			return errMemory
 		}
+		held = n
 		return nil
 	}
 	octets = []byte{}
 	var wrong error // what is wrong with the message, told at its end
 	var check octetCheck
+	total := int64(0)
 	buf := make([]byte, readOctets)
 	for {
 		n, err := r.Read(buf)
 		ses.conn.grew()
+		if total += int64(n); wrong == nil && total > ses.s.c.MaxMessageBytes {
+			octets, wrong = nil, errTooLarge
+		}
 		if wrong == nil && n > 0 {
 			check.write(buf[:n])
 			if size := int64(len(octets) + n); size > int64(cap(octets)) {
-				room := max(firstOctets, 2*int64(cap(octets)), min(announced+1, trustOctets))
-				room = max(size, min(room, ses.s.c.MaxMessageBytes))
-				if wrong = hold(room); wrong == nil {
+				share, room := ses.s.room(size, int64(cap(octets)), announced)
+				if wrong = hold(share); wrong == nil {
 					octets = append(make([]byte, 0, room), octets...)
-					ses.s.memory.Release(held)
-					held = room
 				}
 			}
 			if wrong == nil {
@@ -63,9 +66,6 @@ func (ses *session) read(r io.Reader, announced int64) (octets []byte, free func
 				wrong = check.atEnd()
 			}
 			return octets, free, wrong
-		case errors.Is(err, smtp.ErrDataTooLarge):
-			ses.conn.discard() // go-smtp does
-			return nil, free, errTooLarge
 		case err != nil:
 			if said := (*smtp.SMTPError)(nil); errors.As(err, &said) {
 				return nil, free, err
@@ -73,6 +73,23 @@ func (ses *session) read(r io.Reader, announced int64) (octets []byte, free func
 			return nil, free, fmt.Errorf("%w: %w", errBrokeOff, err)
 		}
 	}
+}
+
+// room is how much of the budget a message of size octets so far is to hold, and
+// in how much memory it is gathered. A small message grows. One that turns out
+// to be large takes its whole share at once: two that grew side by side could
+// each wait for what the other holds.
+func (s *Server) room(size, has, announced int64) (share, room int64) {
+	most := s.c.MaxMessageBytes
+	room = max(size, min(most, max(firstOctets, 2*has, min(announced+1, trustOctets))))
+	switch {
+	case size <= trustOctets:
+		return room, room
+	case size <= announced:
+		room = min(most, announced+1)
+		return room, room
+	}
+	return most, room // it did not say
 }
 
 // octetCheck looks for what must not be in a message (invariant 6). It is fed

@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/emersion/go-smtp"
 
@@ -11,18 +12,27 @@ import (
 
 // What the server itself finds wrong.
 var (
-	errReversePath = errors.New("reverse-path cannot be used")
-	errUTF8        = errors.New("address beyond ASCII without SMTPUTF8")
-	errRelaying    = errors.New("not one of our domains")
-	errNoList      = errors.New("no such list")
-	errClosed      = errors.New("the list is closed")
-	errTooLarge    = errors.New("message too large")
-	errOctets      = errors.New("bare CR, bare LF or NUL")
-	errUnended     = errors.New("last line without an end")
-	errLoop        = errors.New("too many Received fields")
-	errMemory      = errors.New("too many messages being received")
-	errTooSlow     = errors.New("message came in too slowly")
-	errBrokeOff    = errors.New("connection ended within the message")
+	errReversePath  = errors.New("reverse-path cannot be used")
+	errUTF8         = errors.New("address beyond ASCII without SMTPUTF8")
+	errRelaying     = errors.New("not one of our domains")
+	errNoList       = errors.New("no such list")
+	errNoReturn     = errors.New("no return address of ours")
+	errClosed       = errors.New("the list is closed")
+	errTooLarge     = errors.New("message too large")
+	errOctets       = errors.New("bare CR, bare LF or NUL")
+	errUnended      = errors.New("last line without an end")
+	errLoop         = errors.New("too many Received fields")
+	errNested       = errors.New("MAIL within a transaction")
+	errConnections  = errors.New("too many connections")
+	errNetwork      = errors.New("too many connections of one network")
+	errLimit        = errors.New("limit reached") // wrapped by the next three
+	errMessages     = fmt.Errorf("%w: messages a minute", errLimit)
+	errTransactions = fmt.Errorf("%w: messages at a time", errLimit)
+	errRecipients   = fmt.Errorf("%w: recipients a minute", errLimit)
+	errNoRoom       = errors.New("no room")
+	errMemory       = errors.New("too many messages being received")
+	errTooSlow      = errors.New("message came in too slowly")
+	errBrokeOff     = errors.New("connection ended within the message")
 )
 
 // reply is the one place that decides what a client hears of an error. No
@@ -43,6 +53,8 @@ func reply(err error) *smtp.SMTPError {
 		return answer(550, smtp.EnhancedCode{5, 7, 1}, "relaying denied: this server takes mail for its own lists only")
 	case errors.Is(err, errNoList), errors.Is(err, store.ErrNotFound):
 		return answer(550, smtp.EnhancedCode{5, 1, 1}, "there is no list of this name")
+	case errors.Is(err, errNoReturn):
+		return answer(550, smtp.EnhancedCode{5, 1, 1}, "this return address is not known here")
 	case errors.Is(err, errClosed):
 		return answer(550, smtp.EnhancedCode{5, 7, 1}, "this list is closed")
 	case errors.Is(err, errTooLarge), errors.Is(err, smtp.ErrDataTooLarge):
@@ -53,6 +65,16 @@ func reply(err error) *smtp.SMTPError {
 		return answer(554, smtp.EnhancedCode{5, 6, 0}, "the last line of the message does not end with CRLF")
 	case errors.Is(err, errLoop):
 		return answer(554, smtp.EnhancedCode{5, 4, 6}, "mail loop: the message has been through too many servers")
+	case errors.Is(err, errNested):
+		return answer(503, smtp.EnhancedCode{5, 5, 1}, "there is a transaction already: end it, or RSET")
+	case errors.Is(err, errConnections):
+		return answer(421, smtp.EnhancedCode{4, 3, 2}, "too many connections, try again later")
+	case errors.Is(err, errNetwork):
+		return answer(421, smtp.EnhancedCode{4, 7, 0}, "too many connections from your network, try again later")
+	case errors.Is(err, errMessages), errors.Is(err, errTransactions):
+		return answer(450, smtp.EnhancedCode{4, 7, 1}, "too many messages from you for now, try again later")
+	case errors.Is(err, errRecipients):
+		return answer(450, smtp.EnhancedCode{4, 7, 1}, "too many recipients from you for now, try again later")
 	case errors.Is(err, errMemory):
 		return answer(451, smtp.EnhancedCode{4, 3, 2}, "too many messages at a time, try again later")
 	case errors.Is(err, errTooSlow):

@@ -8,13 +8,6 @@
 //
 // The dialogue is go-smtp's. What that leaves open stands in conn.go: how much
 // a client may send before it gets an answer, and how slow it may be.
-//
-// QUIRK: go-smtp counts a message of exactly MaxMessageBytes as too large.
-//
-// QUIRK: go-smtp loses a CR that stands behind a dot which begins a line and
-// before anything but LF. On a connection without TLS this is noticed and
-// refused like any bare CR; under TLS the message is taken without that CR.
-// Nothing can be smuggled that way, but a signature over it fails.
 package smtpd
 
 import (
@@ -32,6 +25,7 @@ import (
 	"github.com/emersion/go-smtp"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/sealist/sealist/listd/bounce"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
 )
@@ -46,23 +40,34 @@ type Spool interface {
 
 // Config is how the server behaves. The zero value is usable.
 type Config struct {
-	Hostname        string      // in the greeting; default "localhost"
-	Domains         []string    // whose mail is ours; anything else is relaying. Empty: every list there is
-	TLS             *tls.Config // offers STARTTLS; nil: it is not offered
-	TrustedNetworks []string    // CIDR; their clients, and those of unix sockets, are free of ClientConnections
-	MaxMessageBytes int64       // a message has fewer octets; default 25 MiB
-	Accepted        func()      // called after a commit; nil: nobody is
+	Hostname        string          // in the greeting; default "localhost"
+	Domains         []string        // whose mail is ours; anything else is relaying. Empty: every list there is
+	TLS             *tls.Config     // offers STARTTLS; nil: it is not offered
+	TrustedNetworks []string        // CIDR; their clients, and those of unix sockets, are free of Network and bound by Domain
+	MaxMessageBytes int64           // a message has no more octets; default 25 MiB
+	Returns         *bounce.Returns // whose addresses take bounces; nil: there are none
+	Accepted        func()          // called after a commit; nil: nobody is
 
-	MaxRecipients     int           // in one transaction; default 100 (RFC 5321 section 4.5.3.1.8)
-	MaxReceived       int           // Received fields, more are a loop; default 50
-	MaxConnections    int           // open at a time; default 256
-	ClientConnections int           // of one address outside TrustedNetworks; default 8
-	Memory            int64         // octets of messages being received, all together; default 256 MiB, at least 4 times MaxMessageBytes
-	MemoryWait        time.Duration // that a message waits for its share of Memory before it is put off; default 30s
-	CommandTimeout    time.Duration // for the next command, and for the next octets of a message; default 5m
-	DataTimeout       time.Duration // for a message, plus its octets received so far divided by MinRate; default 5m
-	MinRate           int64         // octets a second below which a message is cut off in the end; default 2048
-	StoreTimeout      time.Duration // for the store to answer; default 1m
+	// Room tells whether there is room for one more message: nil, or an error
+	// that wraps store.ErrFull. It is asked at MAIL and before the commit. A nil
+	// Room always is nil.
+	Room func() error
+
+	Network    Limits // of one client network outside TrustedNetworks
+	Domain     Limits // of one reverse-path domain behind TrustedNetworks
+	IPv4Prefix int    // leading bits that make an IPv4 address a network; default 24
+	IPv6Prefix int    // the same for IPv6; default 64
+
+	MaxRecipients  int              // in one transaction; default 100 (RFC 5321 section 4.5.3.1.8)
+	MaxReceived    int              // Received fields, more are a loop; default 50
+	MaxConnections int              // open at a time; default 256. A quarter of them is kept for TrustedNetworks
+	Memory         int64            // octets of messages being received, all together; default 64 MiB. A larger message comes in alone
+	MemoryWait     time.Duration    // that a message waits for its share of Memory before it is put off; default 30s
+	CommandTimeout time.Duration    // for the next command, and for the next octets of a message; default 5m
+	DataTimeout    time.Duration    // for a message, plus its octets received so far divided by MinRate; default 5m
+	MinRate        int64            // octets a second below which a message is cut off in the end; default 2048
+	StoreTimeout   time.Duration    // for the store to answer; default 1m
+	Clock          func() time.Time // of Network and Domain; default time.Now
 }
 
 // ErrClosed is Serve's answer after Shutdown.
@@ -77,11 +82,13 @@ type Server struct {
 	memory  *semaphore.Weighted
 	log     *slog.Logger
 
+	networks *meter[netip.Prefix] // of clients outside the trusted networks
+	senders  *meter[string]       // reverse-path domains, behind them
+
 	mu      sync.Mutex
 	closing bool
 	servers []*smtp.Server
 	conns   map[*conn]struct{}
-	clients map[netip.Addr]int // connections of each address outside the trusted networks
 }
 
 // New checks the configuration and returns a server that listens nowhere yet.
@@ -92,23 +99,30 @@ func New(c Config, spool Spool, log *slog.Logger) (*Server, error) {
 	setDefault(&c.MaxRecipients, 100)
 	setDefault(&c.MaxReceived, 50)
 	setDefault(&c.MaxConnections, 256)
-	setDefault(&c.ClientConnections, 8)
-	setDefault(&c.Memory, 256<<20)
+	setDefault(&c.IPv4Prefix, 24)
+	setDefault(&c.IPv6Prefix, 64)
+	setDefault(&c.Memory, 64<<20)
 	setDefault(&c.MemoryWait, 30*time.Second)
 	setDefault(&c.CommandTimeout, 5*time.Minute)
 	setDefault(&c.DataTimeout, 5*time.Minute)
 	setDefault(&c.MinRate, 2048)
 	setDefault(&c.StoreTimeout, time.Minute)
-	c.Memory = max(c.Memory, 4*c.MaxMessageBytes)
 	if c.Accepted == nil {
 		c.Accepted = func() {}
+	}
+	if c.Room == nil {
+		c.Room = func() error { return nil }
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
 		c: c, domains: map[string]bool{}, spool: spool, memory: semaphore.NewWeighted(c.Memory), log: log.With("room", "smtpd"),
-		conns: map[*conn]struct{}{}, clients: map[netip.Addr]int{},
+		networks: newMeter[netip.Prefix](c.Network, c.Clock), senders: newMeter[string](c.Domain, c.Clock),
+		conns: map[*conn]struct{}{},
 	}
 	for _, d := range c.Domains {
 		s.domains[strings.ToLower(d)] = true

@@ -15,6 +15,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/sealist/sealist/listd/bounce"
 	"github.com/sealist/sealist/listd/crashpoint"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
@@ -26,10 +27,11 @@ import (
 type session struct {
 	s    *Server
 	conn *conn
-	tls  bool
 	with string // RFC 3848's word: ESMTP, ESMTPS, LMTP or LMTPS
 	helo string
 	log  *slog.Logger
+
+	inHand sync.Mutex // held while a message is received
 
 	mu sync.Mutex
 	tx transaction
@@ -37,9 +39,11 @@ type session struct {
 
 // transaction is what MAIL and RCPT have said.
 type transaction struct {
+	open        bool // MAIL was accepted
 	reversePath string
 	size        int64 // as announced; 0: not
 	recipients  []recipient
+	leave       func() // gives back the domain's place; nil: it has none
 }
 
 // recipient is one accepted RCPT.
@@ -55,7 +59,7 @@ func newSession(s *Server, c *smtp.Conn, lmtp bool) smtp.Session {
 		ses.with = "LMTP"
 	}
 	if t, ok := nc.(*tls.Conn); ok {
-		ses.tls, nc = true, t.NetConn()
+		nc = t.NetConn()
 		ses.with += "S"
 	}
 	ses.conn = nc.(*conn)
@@ -92,7 +96,7 @@ func (ses *session) guarded(doing string, f func() error) (answer error) {
 	}
 	r := reply(err)
 	level := slog.LevelInfo
-	if r.Code/100 == 4 {
+	if r.Code/100 == 4 && !errors.Is(err, errLimit) && !errors.Is(err, errNoRoom) { // a sender's limits are no trouble of ours, and a full disk was told once
 		level = slog.LevelWarn
 	}
 	ses.log.Log(context.Background(), level, "refused", "doing", doing, "code", r.Code, "err", err)
@@ -107,7 +111,16 @@ func (ses *session) Mail(from string, o *smtp.MailOptions) error {
 		}
 		ses.mu.Lock()
 		defer ses.mu.Unlock()
-		ses.tx = transaction{reversePath: from, size: o.Size}
+		if ses.tx.open { // go-smtp would keep the recipients of the one before
+			return errNested
+		}
+		if err := ses.s.c.Room(); err != nil {
+			return fmt.Errorf("%w: %w", errNoRoom, err)
+		}
+		if err := ses.admitMessage(from); err != nil {
+			return err
+		}
+		ses.tx.open, ses.tx.reversePath, ses.tx.size = true, from, o.Size
 		return nil
 	})
 }
@@ -134,9 +147,12 @@ func checkReversePath(path string, utf8Allowed bool) error {
 	return nil
 }
 
-// Rcpt adds a recipient: LIST or LIST-owner.
+// Rcpt adds a recipient: a list, one of its functions, or a return address.
 func (ses *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return ses.guarded("RCPT", func() error {
+		if err := ses.admitRecipient(ses.snapshot().reversePath); err != nil {
+			return err
+		}
 		target, err := ses.s.target(to)
 		if err != nil {
 			return err
@@ -174,6 +190,9 @@ func (s *Server) target(to string) (store.Target, error) {
 	if len(s.domains) > 0 && !s.domains[a.Domain()] {
 		return store.Target{}, fmt.Errorf("%w: %s", errRelaying, a)
 	}
+	if bounce.IsReturn(a) {
+		return s.returned(a)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.c.StoreTimeout)
 	defer cancel()
 	l, err := s.spool.List(ctx, a)
@@ -202,6 +221,17 @@ func (s *Server) target(to string) (store.Target, error) {
 	return store.Target{List: l.ID, Kind: kind, ForwardPath: a}, nil
 }
 
+// returned is the target of a return address that was made here. Whether the list
+// and the member are still there is asked when the message is committed, and
+// decided on.
+func (s *Server) returned(a list.Address) (store.Target, error) {
+	m, ok := s.c.Returns.Member(a)
+	if !ok {
+		return store.Target{}, fmt.Errorf("%w: %s", errNoReturn, a)
+	}
+	return store.Target{List: m.List, Kind: store.KindBounce, ForwardPath: a}, nil
+}
+
 // Data receives a message over SMTP.
 func (ses *session) Data(r io.Reader) error {
 	return ses.guarded("DATA", func() error {
@@ -214,16 +244,28 @@ func (ses *session) Data(r io.Reader) error {
 }
 
 // Reset forgets the transaction.
+//
+// QUIRK: go-smtp gives the result of a message in chunks that was broken off to
+// the message after it, if that comes sooner. So it is waited for.
 func (ses *session) Reset() {
+	ses.inHand.Lock()
+	defer ses.inHand.Unlock()
+	ses.forget()
+}
+
+func (ses *session) forget() {
 	ses.conn.end()
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
+	if ses.tx.leave != nil {
+		ses.tx.leave()
+	}
 	ses.tx = transaction{}
 }
 
-// Logout does nothing: the connection is closed by go-smtp.
+// Logout ends the transaction. The connection is closed by go-smtp.
 func (ses *session) Logout() error {
-	ses.conn.end()
+	ses.forget()
 	return nil
 }
 
@@ -270,22 +312,39 @@ func (tx transaction) targets() []store.Target {
 	return out
 }
 
-// key is a target without the way its address was written.
-func key(t store.Target) store.Target { return store.Target{List: t.List, Kind: t.Kind} }
+// key is a target without the way its address was written. Return addresses of
+// one list are several people's.
+func key(t store.Target) store.Target {
+	k := store.Target{List: t.List, Kind: t.Kind}
+	if t.Kind == store.KindBounce {
+		k.ForwardPath = list.MustParseAddress(t.ForwardPath.Key())
+	}
+	return k
+}
 
 // receive reads a message to its end, checks it, and commits it.
 func (ses *session) receive(r io.Reader, tx transaction) ([]string, error) {
+	ses.inHand.Lock()
+	defer ses.inHand.Unlock()
 	ses.conn.begin()
+	if _, chunks := r.(*io.PipeReader); !chunks {
+		d, err := newDataReader(r)
+		if err != nil {
+			return nil, err
+		}
+		defer d.finish()
+		r = d
+	}
 	octets, free, err := ses.read(r, tx.size)
 	defer free()
-	if ses.conn.takeLostCR() && !ses.tls && err == nil {
-		err = errOctets
-	}
 	if err != nil {
 		return nil, err
 	}
 	if n := countReceived(octets); n > ses.s.c.MaxReceived {
 		return nil, fmt.Errorf("%w: %d", errLoop, n)
+	}
+	if err := ses.s.c.Room(); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoRoom, err)
 	}
 	crashpoint.At(crashpoint.AcceptBeforeCommit)
 	ctx, cancel := context.WithTimeout(context.Background(), ses.s.c.StoreTimeout)

@@ -23,6 +23,9 @@ type Decided struct {
 	Notices   []Notice     // mail that the decision causes
 	Harvest   []Certificate
 	Archive   time.Time // until when the octets are kept for the list's archive; zero: they are not
+	Purge     bool      // the octets go now: nobody is to read them
+	Member    int64     // the number of whom Failure is about
+	Failure   *Failure  // what counts against him; nil: nothing
 	Traces    []Trace   // of a post that is accepted: what it is known by when it comes again
 }
 
@@ -85,6 +88,16 @@ func (s *Store) Decide(ctx context.Context, d Decided) error {
 		}
 		for _, c := range d.Harvest {
 			if _, err := putCertificate(ctx, h, c, now); err != nil {
+				return err
+			}
+		}
+		if d.Failure != nil {
+			if err := fails(ctx, h, d.Member, *d.Failure, now); err != nil {
+				return err
+			}
+		}
+		if d.Purge {
+			if err := dropOctets(ctx, h, id); err != nil {
 				return err
 			}
 		}

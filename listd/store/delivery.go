@@ -97,6 +97,7 @@ type Outcome struct {
 	Certificate string
 	Cipher      string
 	Notices     []Notice // mail that the outcome causes
+	Failure     *Failure // what counts against the member that a copy was for; nil: nothing
 }
 
 const deliveryColumns = `id, coalesce(item, 0), list, kind, address, state, coalesce(due, 0), owner, attempts,
@@ -252,6 +253,11 @@ func (s *Store) Complete(ctx context.Context, outcomes []Outcome) error {
 			}
 			if err := s.causedNotices(quiet, h, o, now); err != nil {
 				return err
+			}
+			if o.Failure != nil {
+				if err := deliveryFails(quiet, handle{s.dialect, tx}, o.Delivery, *o.Failure, now); err != nil {
+					return err
+				}
 			}
 		}
 		if ended, err := s.endGathered(quiet, tx, ended, now); err != nil {

@@ -121,7 +121,7 @@ func (s *Store) Memberships(ctx context.Context, address list.Address) ([]list.M
 // MembersOfPerson returns somebody's membership of a list, and his further
 // addresses there.
 func (s *Store) MembersOfPerson(ctx context.Context, id list.ID, who list.Address) ([]list.Member, error) {
-	rows, err := s.read().query(ctx, `SELECT list, address, role, name, reception, suspended, added, by_hand, conceal, person FROM member
+	rows, err := s.read().query(ctx, `SELECT `+memberColumns+` FROM member
 		WHERE list = ? AND role = ? AND (address_key = ? OR person = ?) ORDER BY id`, id, list.RoleMember, who.Key(), who.Key())
 	all, err := collect(rows, err, scanMember)
 	return all, s.wrap("addresses of "+who.String(), err)

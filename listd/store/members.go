@@ -68,8 +68,9 @@ type MemberChange struct {
 	Conceal   *bool
 }
 
-// ChangeMembers changes people in one role and returns how many were there. One
-// transaction.
+// ChangeMembers changes people in one role and returns how many were there. What
+// came back from a member is forgotten when his suspension is set, or his
+// reception, which resumes whom nothing but bounces suspended. One transaction.
 func (s *Store) ChangeMembers(ctx context.Context, id list.ID, role list.Role, addresses []list.Address, c MemberChange) (changed int, err error) {
 	suspended, conceal := optionalBoolean(c.Suspended), optionalBoolean(c.Conceal)
 	err = s.write(ctx, "change members of list number "+id.String(), func(h handle) error {
@@ -81,6 +82,11 @@ func (s *Store) ChangeMembers(ctx context.Context, id list.ID, role list.Role, a
 				return err
 			}
 			changed += int(n)
+			if c.Suspended != nil || c.Reception != nil { // somebody has looked at him, or he reads his mail
+				if err := forgetBounces(ctx, h, id, a, role, c.Suspended == nil); err != nil {
+					return err
+				}
+			}
 		}
 		return bump(ctx, h)
 	})
@@ -141,11 +147,20 @@ func (s *Store) Members(ctx context.Context, id list.ID, f MemberFilter) ([]list
 	if !f.After.Address.IsZero() {
 		c.add(`(address_key, role) > (?, ?)`, f.After.Address.Key(), f.After.Role)
 	}
-	rows, err := s.read().query(ctx, `SELECT list, address, role, name, reception, suspended, added, by_hand, conceal, person FROM member`+c.where()+
+	rows, err := s.read().query(ctx, `SELECT `+memberColumns+` FROM member`+c.where()+
 		` ORDER BY address_key, role LIMIT ?`, append(c.args, limit(f.Limit))...)
 	all, err := collect(rows, err, scanMember)
 	return all, s.wrap("members of list number "+id.String(), err)
 }
+
+// MemberRoles returns one address in each role that it has on a list.
+func (s *Store) MemberRoles(ctx context.Context, id list.ID, a list.Address) ([]list.Member, error) {
+	rows, err := s.read().query(ctx, `SELECT `+memberColumns+` FROM member WHERE list = ? AND address_key = ? ORDER BY role`, id, a.Key())
+	all, err := collect(rows, err, scanMember)
+	return all, s.wrap("member "+a.String(), err)
+}
+
+const memberColumns = `list, address, role, name, reception, suspended, added, by_hand, conceal, person`
 
 func scanMember(row scanner) (list.Member, error) {
 	var m list.Member
@@ -185,7 +200,8 @@ func (s *Store) CountRole(ctx context.Context, id list.ID, role list.Role) (n in
 type Standing struct {
 	Role      list.Role
 	Reception list.Reception
-	Suspended bool // receives no posts for now
+	Suspended bool  // receives no posts for now
+	Number    int64 // of this role's row; never another's
 }
 
 // MemberOf returns what each of the addresses is on the list now, by the
@@ -202,13 +218,15 @@ func (s *Store) MemberOf(ctx context.Context, id list.ID, addresses []list.Addre
 		}
 		addresses = addresses[n:]
 		// No ORDER BY: it would lead SQLite to the index of the whole list.
-		rows, err := s.read().query(context.WithoutCancel(ctx), `SELECT address_key, role, reception, suspended FROM member
+		rows, err := s.read().query(context.WithoutCancel(ctx), `SELECT address_key, role, reception, suspended, id FROM member
 			WHERE list = ? AND address_key IN `+inList(n), args...)
 		type one struct {
 			key string
 			Standing
 		}
-		all, err := collect(rows, err, func(row scanner) (o one, err error) { return o, row.Scan(&o.key, &o.Role, &o.Reception, &o.Suspended) })
+		all, err := collect(rows, err, func(row scanner) (o one, err error) {
+			return o, row.Scan(&o.key, &o.Role, &o.Reception, &o.Suspended, &o.Number)
+		})
 		if err != nil {
 			return nil, s.wrap("members of list number "+id.String(), err)
 		}

@@ -27,23 +27,19 @@ func (s *Store) Purge(ctx context.Context, before, withheld time.Time) (items in
 
 func (s *Store) purgeSome(ctx context.Context, before, withheld int64) (items int, err error) {
 	err = s.write(ctx, "purge", func(h handle) error {
-		type pair struct{ item, blob int64 }
-		rows, err := h.query(ctx, `SELECT id, blob FROM item WHERE state IN (?, ?) AND updated < ? AND blob IS NOT NULL AND archived <= ?
+		rows, err := h.query(ctx, `SELECT id FROM item WHERE state IN (?, ?) AND updated < ? AND blob IS NOT NULL AND archived <= ?
 			AND (received < ? OR NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.item = item.id AND delivery.state = 'withheld' AND delivery.kind = 'copy'))
 			ORDER BY id LIMIT ?`, ItemDone, ItemRejected, before, s.now(), withheld, purgeChunk)
-		pairs, err := collect(rows, err, func(row scanner) (p pair, err error) { return p, row.Scan(&p.item, &p.blob) })
+		finished, err := collect(rows, err, func(row scanner) (id int64, err error) { return id, row.Scan(&id) })
 		if err != nil {
 			return err
 		}
-		for _, p := range pairs {
-			if _, err := h.exec(ctx, `UPDATE item SET blob = NULL WHERE id = ?`, p.item); err != nil {
-				return err
-			}
-			if _, err := h.exec(ctx, `DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM item WHERE blob = ?)`, p.blob, p.blob); err != nil {
+		for _, id := range finished {
+			if err := dropOctets(ctx, h, id); err != nil {
 				return err
 			}
 		}
-		items = len(pairs)
+		items = len(finished)
 		_, err = h.exec(ctx, `DELETE FROM throttle WHERE expires <= ?`, s.now())
 		return err
 	})
@@ -51,4 +47,17 @@ func (s *Store) purgeSome(ctx context.Context, before, withheld int64) (items in
 		items = 0
 	}
 	return items, err
+}
+
+// dropOctets removes the octets of an item, unless another item needs them.
+func dropOctets(ctx context.Context, h handle, item int64) error {
+	var blob int64
+	if err := h.row(ctx, `SELECT coalesce(blob, 0) FROM item WHERE id = ?`, item).Scan(&blob); err != nil || blob == 0 {
+		return err
+	}
+	if _, err := h.exec(ctx, `UPDATE item SET blob = NULL WHERE id = ?`, item); err != nil {
+		return err
+	}
+	_, err := h.exec(ctx, `DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM item WHERE blob = ?)`, blob, blob)
+	return err
 }

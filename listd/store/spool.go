@@ -2,8 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"crypto/rand"
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,6 +26,7 @@ const (
 	KindSubscribe   Kind = "subscribe"   // to LIST-subscribe
 	KindUnsubscribe Kind = "unsubscribe" // to LIST-unsubscribe
 	KindEditor      Kind = "editor"      // to LIST-editor: for its editors
+	KindBounce      Kind = "bounce"      // to a member's return address
 )
 
 // ItemState is where an item stands.
@@ -163,11 +164,14 @@ func (s *Store) nextID() int64 {
 // one transaction. Only after it returned nil may the client hear 250
 // (invariant 8). It returns the items' IDs in the order of the targets.
 //
-// Errors: ErrBusy (451), ErrFull (452), ErrReadOnly (451), ErrNotFound if a list
-// is gone (550), anything else 451.
+// Errors: ErrBusy (451), ErrFull (452), ErrReadOnly (451), ErrGone (451),
+// ErrNotFound if a list is gone (550), anything else 451.
 func (s *Store) Accept(ctx context.Context, in Incoming) (ids []string, err error) {
 	if len(in.Targets) == 0 {
 		return nil, errors.New("store: accept: no target")
+	}
+	if err := s.present(); err != nil {
+		return nil, s.wrap("accept", err)
 	}
 	if in.Received.IsZero() {
 		in.Received = s.clock()
@@ -193,7 +197,24 @@ func (s *Store) Accept(ctx context.Context, in Incoming) (ids []string, err erro
 	if err != nil {
 		return nil, err
 	}
+	if len(in.Octets) >= largeOctets {
+		s.forgetPages(ctx)
+	}
 	return ids, nil
+}
+
+// largeOctets is the size of a message whose pages fill the writer's cache.
+const largeOctets = 4 << 20
+
+// forgetPages empties the writer's page cache of SQLite: what a large message
+// left there, nobody reads again, and it takes 32 MB.
+func (s *Store) forgetPages(ctx context.Context) {
+	if s.path == "" {
+		return // not SQLite
+	}
+	if _, err := s.writer.ExecContext(ctx, `PRAGMA shrink_memory`); err != nil {
+		s.log.Debug("cannot shrink the page cache", "err", err)
+	}
 }
 
 // Item returns one item. ErrNotFound.

@@ -29,7 +29,7 @@ var sqliteDialect = &dialect{
 	skipLocked: "", // one writer, which has the whole database
 	forUpdate:  "",
 	inIDs:      "IN (SELECT value FROM json_each(?))",
-	quiet:      context.WithoutCancel,                                      // a context that can end costs a goroutine for every statement
+	quiet:      context.WithoutCancel,                               // a context that can end costs a goroutine for every statement
 	alone:      func(context.Context, *sql.Tx) error { return nil }, // every transaction is
 	again:      func(error) bool { return false },
 	complete:   completeEach,
@@ -55,6 +55,9 @@ func (s *Store) openFile(ctx context.Context, path string, o Options) (err error
 	}
 	defer func() { err = errors.Join(err, gate.release()) }()
 	if err := prepareSQLiteFile(s.path); err != nil {
+		return err
+	}
+	if s.file, err = os.Stat(s.path); err != nil {
 		return err
 	}
 	if s.writer, s.reader, err = openSQLite(s.path, o.BusyTimeout); err != nil {

@@ -50,6 +50,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -98,12 +99,13 @@ type Store struct {
 	dialect *dialect
 	writer  *sql.DB // one connection: SQLite has one writer, and waiting in Go is fair
 	reader  *sql.DB
-	name    string // what messages call it; no password
-	path    string // of the SQLite file, absolute; "": it is none
+	name    string      // what messages call it; no password
+	path    string      // of the SQLite file, absolute; "": it is none
+	file    os.FileInfo // of the SQLite file, as it was opened; nil: it is none
 	clock   func() time.Time
 	log     *slog.Logger
 	lastID  atomic.Int64
-	lock    serving       // held by LockServer
+	lock    serving // held by LockServer
 	hot     *hotStatements
 	one     chan struct{} // holds a token while this process has a transaction that must be alone
 	session *sql.DB       // PostgreSQL: the one connection on which locks are held

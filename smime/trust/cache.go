@@ -27,8 +27,10 @@ type verdictKey struct {
 	use         Use
 }
 
+// kept is a verdict without the certificate itself, which takes 4 KB where the rest takes 400 octets: who asks again has
+// it, and the authorities above it are few.
 type kept struct {
-	verdict  Verdict
+	verdict  Verdict // its Path begins with the issuer
 	from     time.Time // latest notBefore on the path
 	borrowed []*x509.Certificate
 }
@@ -65,7 +67,9 @@ func (c *verdicts) get(cert *x509.Certificate, use Use, at time.Time, extra []*x
 			return Verdict{}, false
 		}
 	}
-	return k.verdict, true
+	v := k.verdict
+	v.Path = append([]*x509.Certificate{cert}, v.Path...)
+	return v, true
 }
 
 func (c *verdicts) put(cert *x509.Certificate, use Use, v Verdict, borrowed []*x509.Certificate) {
@@ -78,6 +82,7 @@ func (c *verdicts) put(cert *x509.Certificate, use Use, v Verdict, borrowed []*x
 			k.from = on.NotBefore
 		}
 	}
+	k.verdict.Path = slices.Clone(v.Path[1:])
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.add(keyOf(cert, use), k)
