@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/mail"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -52,6 +53,9 @@ func (k *checker) site(c *Config) {
 	if c.Hostname != "" {
 		k.domain("hostname", c.Hostname)
 	}
+	if c.Node != "" && !nodeName.MatchString(c.Node) {
+		k.mistake("node", fmt.Sprintf("%q cannot be the name of a server", c.Node), "write letters, digits, dots and hyphens, as mail2")
+	}
 	k.domains("domains", c.Domains)
 	for i, address := range c.Listmasters {
 		if !bareAddress(address) {
@@ -59,6 +63,9 @@ func (k *checker) site(c *Config) {
 		}
 	}
 }
+
+// nodeName leaves out "/", which divides a server's name from that of one of its runs.
+var nodeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,99}$`)
 
 // robotName keeps a robot's address apart from those of lists' functions, which have a "-".
 var robotName = regexp.MustCompile(`^[a-z][a-z0-9]{0,49}$`)
@@ -178,13 +185,34 @@ func (k *checker) store(s Store) {
 	scheme, path, _ := strings.Cut(s.URL, ":")
 	switch {
 	case scheme == "postgres" || scheme == "postgresql":
-		k.mistake("store.url", "PostgreSQL is not supported in this version", "write sqlite:sealist.db")
+		k.postgres(s)
 	case scheme != "sqlite":
-		k.mistake("store.url", fmt.Sprintf("%q is no database Sealist knows", redactURL(s.URL)), "write sqlite:FILE, as sqlite:sealist.db")
+		k.mistake("store.url", fmt.Sprintf("%q is no database Sealist knows", redactURL(s.URL)), "write sqlite:FILE, as sqlite:sealist.db, or postgres://USER@HOST/DATABASE")
 	case path == "" || strings.HasPrefix(path, "//"):
 		k.mistake("store.url", fmt.Sprintf("%q names no file", s.URL), "write sqlite:FILE without slashes behind the colon unless the path is absolute, as sqlite:sealist.db or sqlite:/var/lib/sealist/sealist.db")
 	case strings.ContainsAny(path, "?#"):
 		k.mistake("store.url", "has parameters behind the file's name", "write the file's name alone; Sealist sets what it needs")
+	}
+	if scheme == "sqlite" && s.PasswordFile != "" {
+		k.mistake("store.password_file", "is for PostgreSQL; an SQLite file has no password", "take it out")
+	}
+}
+
+// postgres checks what can be seen of a PostgreSQL database's address without
+// its driver, which reads the rest when the server starts.
+func (k *checker) postgres(s Store) {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		k.mistake("store.url", "is no URL", "write postgres://USER@HOST/DATABASE?sslmode=verify-full")
+		return
+	}
+	if _, has := u.User.Password(); has {
+		k.warn("store.url", "holds the password, which everybody sees who sees the configuration", "put it into a file and name that as store.password_file")
+	}
+	if s.PasswordFile != "" {
+		if _, err := s.Password(); err != nil {
+			k.mistake("store.password_file", pathError(err), "the file must hold the password and be readable by the user that runs listd")
+		}
 	}
 }
 

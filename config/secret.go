@@ -134,3 +134,12 @@ func (d Directory) BindPassword() (Secret, error) {
 	}
 	return ReadSecretFile(d.BindPasswordFile)
 }
+
+// Password reads the file of password_file. Without one it is empty, and no
+// error.
+func (s Store) Password() (Secret, error) {
+	if s.PasswordFile == "" {
+		return Secret{}, nil
+	}
+	return ReadSecretFile(s.PasswordFile)
+}

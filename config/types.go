@@ -18,6 +18,10 @@ type Config struct {
 	// the Message-ID of the mail it writes. Empty: the machine's own name.
 	Hostname string `mapstructure:"hostname"`
 
+	// Name of this server among those that share a PostgreSQL database: each has
+	// its own, and keeps it over restarts. Empty: the machine's own name.
+	Node string `mapstructure:"node"`
+
 	// Local part of the address that takes commands by mail, one in every
 	// domain: `sealist@lists.example.org`. People who come from Sympa may want
 	// `sympa`.
@@ -233,9 +237,15 @@ type Queue struct {
 
 // Store says where state is kept.
 type Store struct {
-	// `sqlite:FILE`; a relative FILE counts from data_dir. PostgreSQL comes
-	// with a later version.
+	// `sqlite:FILE`; a relative FILE counts from data_dir. Or
+	// `postgres://USER@HOST/DATABASE?sslmode=verify-full`, with libpq's
+	// parameters: PostgreSQL 13 or later, which any number of servers may share
+	// (docs/nodes.md).
 	URL string `mapstructure:"url"`
+
+	// File with the password of PostgreSQL's user. Without it the URL's counts,
+	// or what libpq's own files and variables say.
+	PasswordFile string `mapstructure:"password_file"`
 
 	// Octets that must be free on the file system of an SQLite database for
 	// mail to be taken; with less it is put off with 452 until there is a
@@ -245,7 +255,7 @@ type Store struct {
 
 	// Allows a database that is neither on this machine nor reached over
 	// verified TLS.
-	Insecure bool `mapstructure:"insecure" effect:"none"`
+	Insecure bool `mapstructure:"insecure"`
 }
 
 // Trust says whose certificates count. Without cafile or capath nothing is

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sealist/sealist/config"
@@ -75,6 +76,8 @@ type Sealist struct {
 	o      Options
 	log    *slog.Logger
 	blocks *blocks
+
+	standby atomic.Bool // another server works on the mail that this one takes
 
 	withheld withheldRun
 }
@@ -142,8 +145,13 @@ func (s *Sealist) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(s.Config.DataDir, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
-	var err error
-	s.Store, err = store.Open(ctx, s.Config.Store.URL, store.Options{DataDir: s.Config.DataDir, Clock: s.o.Clock, Log: s.log})
+	password, err := s.Config.Store.Password()
+	if err != nil {
+		return fmt.Errorf("reading store.password_file: %w", err)
+	}
+	s.Store, err = store.Open(ctx, s.Config.Store.URL, store.Options{
+		DataDir: s.Config.DataDir, Password: string(password.Reveal()), Insecure: s.Config.Store.Insecure, Clock: s.o.Clock, Log: s.log,
+	})
 	return err
 }
 

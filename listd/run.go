@@ -2,8 +2,6 @@ package listd
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -28,7 +26,6 @@ import (
 
 // How Run keeps time.
 const (
-	beatEvery    = 5 * time.Second        // the node's row is written
 	watchEvery   = 500 * time.Millisecond // the change counter is read
 	stopClients  = 5 * time.Second        // that clients in the middle of something get when the server stops
 	drainCopies  = 20 * time.Second       // that copies on their way get
@@ -39,11 +36,8 @@ const (
 // posts in hand reach a committed stage, copies on their way get their reply,
 // results are written. It returns nil after an orderly stop.
 func (s *Sealist) Run(ctx context.Context) error {
-	if err := s.Store.LockServer(); err != nil {
+	if err := s.takePart(ctx); err != nil {
 		return err
-	}
-	if err := errors.Join(s.Store.ReleaseAllLeases(ctx), s.Store.RetryPostponed(ctx)); err != nil {
-		return fmt.Errorf("taking up what an earlier run left: %w", err)
 	}
 	if err := s.robots(ctx); err != nil {
 		return err
@@ -62,13 +56,13 @@ func (s *Sealist) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	owner := "listd-" + rand.Text()
+	owner := s.leaseName()
 	var q *queue.Queue
 	parts := s.distribution()
-	parts.Notices, parts.Owner, parts.Wake = notices, owner, func() { q.Wake() }
+	parts.Notices, parts.Owner, parts.Wake, parts.Standby = notices, owner, func() { q.Wake() }, s.standby.Load
 	d := distribute.New(parts)
 	q = queue.New(s.Store, rl, d, queue.Options{
-		Owner: owner, Workers: s.Config.Relay.Connections, Clock: s.o.Clock, Log: s.log,
+		Owner: owner, Workers: s.Config.Relay.Connections, Standby: s.standby.Load, Clock: s.o.Clock, Log: s.log,
 		RetryMin: time.Duration(s.Config.Queue.RetryMin), RetryMax: time.Duration(s.Config.Queue.RetryMax), Lifetime: time.Duration(s.Config.Queue.Lifetime),
 	})
 	listeners, err := s.listen()
@@ -146,7 +140,7 @@ func (s *Sealist) serve(ctx context.Context, listeners []listener, d *distribute
 	}
 	working.Go(func() { d.Run(ctx) })
 	working.Go(func() { s.watch(ctx, d, q) })
-	working.Go(func() { s.beat(ctx) })
+	working.Go(func() { s.beat(ctx, fail) })
 	if !s.o.ManualTasks {
 		working.Go(func() { tasks.Run(ctx) })
 	}
@@ -331,28 +325,6 @@ func (s *Sealist) watch(ctx context.Context, d *distribute.Distributor, q *queue
 		d.Wake()
 		q.Wake()
 	})
-}
-
-// status is what only this process knows, for listmaster.
-type status struct {
-	Locked string `json:"locked,omitempty"` // why the keyring is locked
-}
-
-// beat writes this server's row.
-func (s *Sealist) beat(ctx context.Context) {
-	row := store.NodeRow{Name: s.hostname(), Host: s.hostname(), PID: os.Getpid(), Version: Version, Started: s.o.Clock()}
-	write := func() {
-		var st status
-		if err := s.Keyring.Locked(); err != nil {
-			st.Locked = err.Error()
-		}
-		row.Status, _ = json.Marshal(st)
-		if err := s.Store.Beat(ctx, row); err != nil && ctx.Err() == nil {
-			s.log.Warn("cannot write this server's row", "err", err)
-		}
-	}
-	write()
-	tick(ctx, beatEvery, write)
 }
 
 // tick calls f at every interval until ctx ends.

@@ -70,7 +70,9 @@ func Explain(err error) *Error {
 	case errors.Is(err, store.ErrSchema):
 		e.Hint = "use the listmaster that belongs to the running listd"
 	case errors.Is(err, store.ErrServerRunning):
-		e.Hint = "stop the other listd first; one SQLite file has one server"
+		e.Hint = "stop the other listd first; one SQLite file has one server, and of those that share a PostgreSQL database each has a name of its own (node)"
+	case errors.Is(err, store.ErrUnreachable):
+		e.Hint = "see that PostgreSQL runs and that this machine may connect, as with psql and the URL of store.url"
 	case errors.Is(err, fs.ErrPermission):
 		e.Hint = "the data folder and what is in it belong to the user that runs listd: run this as that user, or give it the folder with chown -R"
 	}

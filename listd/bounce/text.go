@@ -144,7 +144,9 @@ var labels = regexp.MustCompile(`(?i)(?:rcpt to|recipient(?:s|\(s\))?|address(?:
 // labelled: what stands before the address says that it is a recipient's.
 func (m *message) labelled(i int, f found) bool {
 	line := m.words[i]
-	if hasPrefix(line, "to:") && slices.ContainsFunc(m.words[max(0, i-3):min(len(m.words), i+4)], func(l string) bool { return hasPrefix(l, "subject:") || hasPrefix(l, "sent:") || hasPrefix(l, "your message") }) {
+	if hasPrefix(line, "to:") && slices.ContainsFunc(m.words[max(0, i-3):min(len(m.words), i+4)], func(l string) bool {
+		return hasPrefix(l, "subject:") || hasPrefix(l, "sent:") || hasPrefix(l, "your message")
+	}) {
 		return false // of the message, which is described so
 	}
 	return labels.MatchString(line[max(0, f.start-60):f.start]) && !isSender(line[:f.start])

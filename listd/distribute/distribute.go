@@ -50,6 +50,7 @@ type Parts struct {
 	Held            func(octets int64) // told how much of Memory is in use; nil: nobody is
 	Owner           string             // names this process in leases
 	Wake            func()             // called when there are new deliveries
+	Standby         func() bool        // whether other servers work on mail and this one does not; nil: never
 	Clock           func() time.Time
 	Log             *slog.Logger
 }
@@ -127,7 +128,7 @@ func (d *Distributor) Run(ctx context.Context) {
 }
 
 func (d *Distributor) claim(ctx context.Context, n int) ([]store.Item, error) {
-	if n <= 0 {
+	if n <= 0 || d.Standby != nil && d.Standby() {
 		return nil, nil
 	}
 	now := d.Clock()
@@ -195,13 +196,30 @@ func (d *Distributor) decideWithin(ctx context.Context, item store.Item) (distri
 }
 
 func (d *Distributor) postpone(ctx context.Context, item store.Item, reason string, wait time.Duration) {
-	if err := d.Store.Postpone(context.WithoutCancel(ctx), item.ID, reason, d.Clock().Add(wait)); err != nil {
-		d.log.Error("cannot postpone a post; its lease will run out", "spool_id", item.ID, "err", err)
-	}
+	d.write(ctx, item, "postpone a post", func(ctx context.Context) error {
+		return d.Store.Postpone(ctx, item.ID, reason, d.Clock().Add(wait))
+	})
 }
 
 func (d *Distributor) quarantine(ctx context.Context, item store.Item, reason string) {
-	if err := d.Store.Decide(context.WithoutCancel(ctx), store.Decided{Item: item.ID, State: store.ItemQuarantined, Reason: reason}); err != nil {
-		d.log.Error("cannot quarantine a post; its lease will run out", "spool_id", item.ID, "err", err)
+	d.write(ctx, item, "quarantine a post", func(ctx context.Context) error {
+		return d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemQuarantined, Reason: reason})
+	})
+}
+
+// write writes a post's outcome, trying again for as long as the database
+// refuses: until then the post is in our hands, and its lease is renewed.
+func (d *Distributor) write(ctx context.Context, item store.Item, what string, f func(context.Context) error) {
+	for {
+		err := f(context.WithoutCancel(ctx))
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil || errors.Is(err, store.ErrState) || errors.Is(err, store.ErrNotFound) {
+			d.log.Error("cannot "+what+"; its lease will run out", "spool_id", item.ID, "err", err)
+			return
+		}
+		d.log.Error("cannot "+what+", trying again in a second", "spool_id", item.ID, "err", err)
+		d.sleep(ctx, time.Second)
 	}
 }

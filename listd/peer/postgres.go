@@ -25,18 +25,20 @@ type Postgres struct {
 	*Process
 	Addr string // 127.0.0.1:port
 
-	tb   testing.TB
-	dir  string // data, socket, log
-	port int
-	as   *syscall.Credential // nil: the test's own user
+	tb       testing.TB
+	dir      string   // data, socket, log
+	settings []string // "name=value", on the server's command line
+	port     int
+	as       *syscall.Credential // nil: the test's own user
 }
 
 // StartPostgres makes a cluster, UTF-8 with the C collation, and starts its server: about two seconds. The server does
-// not run as root: a test that does gives it to Debian's user postgres. Databases are made by CreateDatabase.
-func StartPostgres(tb testing.TB) *Postgres {
+// not run as root: a test that does gives it to Debian's user postgres. Databases are made by CreateDatabase. Settings are
+// as in postgresql.conf, "fsync=off".
+func StartPostgres(tb testing.TB, settings ...string) *Postgres {
 	tb.Helper()
 	initdb := Program(tb, "initdb")
-	p := &Postgres{tb: tb, dir: Folder(tb), port: Port(tb)}
+	p := &Postgres{tb: tb, dir: Folder(tb), port: Port(tb), settings: settings}
 	p.Addr = Loopback(p.port)
 	if os.Geteuid() == 0 {
 		p.as = account(tb, "postgres")
@@ -54,8 +56,12 @@ func StartPostgres(tb testing.TB) *Postgres {
 // Start starts the server again after Stop or Kill, at the same socket and port, with the databases it had.
 func (p *Postgres) Start() {
 	p.tb.Helper()
-	cmd := p.command(Program(p.tb, "postgres"), "-D", p.path("data"), "-p", strconv.Itoa(p.port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="+p.dir, "-c", "max_connections=200")
+	arguments := []string{"-D", p.path("data"), "-p", strconv.Itoa(p.port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + p.dir, "-c", "max_connections=200"}
+	for _, s := range p.settings {
+		arguments = append(arguments, "-c", s)
+	}
+	cmd := p.command(Program(p.tb, "postgres"), arguments...)
 	p.Process = StartProcess(p.tb, p.path("postgres.log"), cmd)
 	p.tb.Cleanup(p.Stop) // before that of StartProcess, which would wait for every client to leave
 	Until(p.tb, "PostgreSQL", func() error {

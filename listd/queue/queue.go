@@ -74,6 +74,7 @@ type Options struct {
 	RetryMin time.Duration                     // wait after the first temporary failure, doubled by each further one; default 1m
 	RetryMax time.Duration                     // the longest wait; default 1h
 	Lifetime time.Duration                     // after which a delivery that still fails is given up; default 5d
+	Standby  func() bool                       // whether others deliver and this one does not; nil: never
 	Clock    func() time.Time                  // default time.Now
 	Jitter   func(time.Duration) time.Duration // shortens a wait, so that what failed together does not return together; default by up to a fifth
 	Log      *slog.Logger                      // default discards
@@ -201,6 +202,9 @@ func (q *Queue) dispatch(ctx context.Context, batches chan<- []store.Delivery) {
 
 // claim leases what is due, at most a batch for every worker.
 func (q *Queue) claim(ctx context.Context) ([]store.Delivery, error) {
+	if q.o.Standby != nil && q.o.Standby() {
+		return nil, nil
+	}
 	now := q.o.Clock()
 	claimed, err := q.store.ClaimDeliveries(ctx, q.o.Owner, now, now.Add(q.o.Lease), q.o.Batch*q.o.Workers)
 	if err != nil {

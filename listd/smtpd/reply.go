@@ -85,6 +85,8 @@ func reply(err error) *smtp.SMTPError {
 		return answer(451, smtp.EnhancedCode{4, 3, 2}, "the spool is busy, try again later")
 	case errors.Is(err, store.ErrFull):
 		return answer(452, smtp.EnhancedCode{4, 3, 1}, "no room left in the spool, try again later")
+	case errors.Is(err, store.ErrUnreachable):
+		return answer(451, smtp.EnhancedCode{4, 3, 0}, "the spool cannot be reached now, try again later")
 	}
 	return answer(451, smtp.EnhancedCode{4, 3, 0}, "this server is in trouble, try again later")
 }

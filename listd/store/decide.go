@@ -148,7 +148,7 @@ func (s *Store) Expand(ctx context.Context, id string, chunk int) (rows int, don
 		}
 		if n > 0 {
 			written, err := h.exec(ctx, `INSERT INTO delivery (item, list, kind, address, state, due, created, updated, digest)
-				SELECT ?, list, ?, address, ?, CASE WHEN reception = 'digest' THEN NULL ELSE ? END, ?, ?, CASE WHEN reception = 'digest' THEN 0 END`+chosen+` ORDER BY id`,
+				SELECT CAST(? AS BIGINT), list, ?, address, ?, CASE WHEN reception = 'digest' THEN NULL ELSE CAST(? AS BIGINT) END, CAST(? AS BIGINT), CAST(? AS BIGINT), CASE WHEN reception = 'digest' THEN 0 END`+chosen+` ORDER BY id`,
 				number, KindCopy, DeliveryQueued, now, now, now, on, list.RoleMember, walked, bound)
 			if err != nil {
 				return err

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -235,6 +237,7 @@ func (s *Store) Complete(ctx context.Context, outcomes []Outcome) error {
 			return fmt.Errorf("store: complete delivery %d: %q is no state", o.Delivery, o.State)
 		}
 	}
+	outcomes = oneEach(outcomes)
 	return s.writeBeside(ctx, fmt.Sprintf("complete %d deliveries", len(outcomes)), func(tx *sql.Tx, h handle) error {
 		// No statement of the batch stops half-way for a context that ends; the
 		// transaction as a whole does.
@@ -266,6 +269,23 @@ func (s *Store) Complete(ctx context.Context, outcomes []Outcome) error {
 			return s.countEnded(quiet, tx, ended, now)
 		}
 	})
+}
+
+// oneEach keeps one outcome of each delivery, in the order of their numbers, in
+// which every transaction takes rows: the first that ends it, or else the last.
+func oneEach(outcomes []Outcome) []Outcome {
+	sorted := slices.Clone(outcomes)
+	slices.SortStableFunc(sorted, func(a, b Outcome) int { return cmp.Compare(a.Delivery, b.Delivery) })
+	kept := sorted[:0]
+	for _, o := range sorted {
+		switch last := len(kept) - 1; {
+		case last < 0 || kept[last].Delivery != o.Delivery:
+			kept = append(kept, o)
+		case !kept[last].State.Finished():
+			kept[last] = o
+		}
+	}
+	return kept
 }
 
 // due is what the column becomes.
@@ -384,26 +404,22 @@ func take(ctx context.Context, h handle, key string, places int, every time.Dura
 // ReleaseLeases frees at once what owner has leased, items and deliveries: the
 // last step of an ordered stop.
 func (s *Store) ReleaseLeases(ctx context.Context, owner string) error {
-	return s.releaseLeases(ctx, "release the leases of "+owner, `owner = ?`, owner)
-}
-
-// ReleaseAllLeases frees everything that is leased by anybody. Only the single
-// server of an SQLite file may call it, at its start, after LockServer: what it
-// finds leased belongs to its own past.
-func (s *Store) ReleaseAllLeases(ctx context.Context) error {
-	return s.releaseLeases(ctx, "release all leases", `owner <> ''`)
-}
-
-func (s *Store) releaseLeases(ctx context.Context, what, condition string, args ...any) error {
-	return s.write(ctx, what, func(h handle) error {
-		for _, table := range []string{"item", "delivery"} {
-			if _, err := h.exec(ctx, `UPDATE `+table+` SET owner = '', due = ? WHERE due IS NOT NULL AND `+condition,
-				append([]any{s.now()}, args...)...); err != nil {
-				return err
-			}
-		}
-		return nil
+	return s.write(ctx, "release the leases of "+owner, func(h handle) error {
+		_, err := release(ctx, h, s.now(), `owner = ?`, owner)
+		return err
 	})
+}
+
+// release makes leased items and deliveries due, and returns how many.
+func release(ctx context.Context, h handle, now int64, condition string, args ...any) (released int64, err error) {
+	for _, table := range []string{"item", "delivery"} {
+		n, err := h.exec(ctx, `UPDATE `+table+` SET owner = '', due = ? WHERE due IS NOT NULL AND `+condition, append([]any{now}, args...)...)
+		if err != nil {
+			return 0, err
+		}
+		released += n
+	}
+	return released, nil
 }
 
 // NextDue returns when the next item or delivery is due, a lease's end

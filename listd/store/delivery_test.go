@@ -117,7 +117,7 @@ func TestLeases(t *testing.T) {
 		t.Fatal("another's leases were released")
 	}
 	w.must(w.ReleaseLeases(w.ctx, "b"))
-	if claim("c") != 2 {
+	if claim("n1/c") != 2 {
 		t.Fatal("released leases hold")
 	}
 	// A server that was killed finds its own leases at its start.
@@ -126,9 +126,9 @@ func TestLeases(t *testing.T) {
 	if claim("d") != 0 {
 		t.Fatal("leases did not survive")
 	}
-	w.must(w.ReleaseAllLeases(w.ctx))
+	w.must(w.TakeUp(w.ctx, "n1"))
 	if claim("d") != 2 {
-		t.Fatal("leases survived ReleaseAllLeases")
+		t.Fatal("leases survived TakeUp")
 	}
 }
 
@@ -266,7 +266,7 @@ func TestQuarantineCancelsCopies(t *testing.T) {
 
 // The planner reads a small index for what runs all the time, never a table.
 func TestPlans(t *testing.T) {
-	w := newWorld(t)
+	w := newFile(t)
 	for query, want := range map[string]string{
 		`SELECT id FROM delivery WHERE due <= 5 ORDER BY due, id LIMIT 10`:                                  "delivery_due",
 		`SELECT id FROM item WHERE due <= 5 ORDER BY due, id LIMIT 10`:                                      "item_due",
@@ -379,7 +379,7 @@ func walk(t *testing.T, rnd *rand.Rand) {
 			}
 			w.must(w.Close())
 			w.open()
-			w.must(w.ReleaseAllLeases(w.ctx))
+			w.must(w.TakeUp(w.ctx, "n1"))
 			leased = map[int64]time.Time{}
 		},
 	}

@@ -10,7 +10,7 @@ import (
 
 // Nothing is accepted into a file that the next start would not find.
 func TestAcceptRefusesWhileTheFileIsGone(t *testing.T) {
-	w := newWorld(t)
+	w := newFile(t)
 	accept := func() error {
 		_, err := w.Accept(w.ctx, store.Incoming{Octets: []byte("x"), Targets: []store.Target{{List: w.list, Kind: store.KindPost, ForwardPath: addr("news@lists.example.org")}}})
 		return err

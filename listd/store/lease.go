@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 )
 
@@ -10,7 +11,7 @@ import (
 // what it still works on is not given to another. A lease that has ended is not
 // renewed: only rows that are not due are looked at, however long the queue is.
 func (s *Store) RenewLeases(ctx context.Context, owner string, until time.Time) error {
-	return s.write(ctx, "renew the leases of "+owner, func(h handle) error {
+	return s.writeBeside(ctx, "renew the leases of "+owner, func(_ *sql.Tx, h handle) error {
 		for _, table := range []string{"item", "delivery"} {
 			if _, err := h.exec(ctx, `UPDATE `+table+` SET due = ? WHERE owner = ? AND due > ?`, micros(until), owner, s.now()); err != nil {
 				return err

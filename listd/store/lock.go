@@ -77,3 +77,12 @@ func (s *Store) LockServer(ctx context.Context, node string) (err error) {
 	s.lock = lock
 	return nil
 }
+
+// HoldServer takes the server's lock anew where it was lost with a connection
+// to PostgreSQL. ErrServerRunning if another process has it by now.
+func (s *Store) HoldServer(ctx context.Context) error {
+	if s.lock == nil {
+		return nil
+	}
+	return s.wrap("hold the server's lock", s.lock.hold(ctx))
+}

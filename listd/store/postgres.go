@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"embed"
 	"encoding/json"
@@ -64,8 +65,11 @@ func numberPlaceholders(query string) string {
 // not UTF-8. Both come from outside, as in a Message-ID.
 func cleanArgs(args []any) []any {
 	for i, a := range args {
-		if v := reflect.ValueOf(a); v.Kind() == reflect.String {
+		switch v := reflect.ValueOf(a); v.Kind() {
+		case reflect.String:
 			args[i] = cleanText(v.String())
+		case reflect.Bool:
+			args[i] = boolean(v.Bool())
 		}
 	}
 	return args
@@ -95,6 +99,9 @@ func (s *Store) openPostgres(ctx context.Context, url string, o Options) error {
 		return fmt.Errorf("%w: %s", ErrURL, withoutURL(err))
 	}
 	s.name = fmt.Sprintf("postgres://%s/%s", net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), c.Database)
+	if host := unverified(c); host != "" && !o.Insecure {
+		return fmt.Errorf("%w: what it says to %s goes over the network, and nothing proves who is there; write sslmode=verify-full into it (store.insecure allows it all the same)", ErrURL, host)
+	}
 	if o.Password != "" {
 		c.Password = o.Password
 	}
@@ -107,11 +114,12 @@ func (s *Store) openPostgres(ctx context.Context, url string, o Options) error {
 		"synchronous_commit":                  "on", // invariant 8, whatever the database's default is
 		"default_transaction_isolation":       "read committed",
 		"idle_in_transaction_session_timeout": "60000", // a node that hangs gives its locks back
+		"tcp_keepalives_idle":                 "10",    // and the server notices as soon that a node is gone
+		"tcp_keepalives_interval":             "5",
+		"tcp_keepalives_count":                "4",
 		"lock_timeout":                        strconv.Itoa(int(max(o.BusyTimeout, time.Second).Milliseconds())),
 	} {
-		if _, set := c.RuntimeParams[name]; !set || name == "synchronous_commit" {
-			c.RuntimeParams[name] = value
-		}
+		c.RuntimeParams[name] = value
 	}
 	pool := func(conns int) *sql.DB {
 		db := stdlib.OpenDB(*c)
@@ -125,7 +133,7 @@ func (s *Store) openPostgres(ctx context.Context, url string, o Options) error {
 	if err := s.writer.PingContext(ctx); err != nil {
 		return s.dialect.explain(err, "")
 	}
-	gate, err := holdLock(ctx, s, false, lockNumber("open"))
+	gate, err := holdLock(ctx, s, lockNumber("open"))
 	if err != nil {
 		return err
 	}
@@ -133,6 +141,25 @@ func (s *Store) openPostgres(ctx context.Context, url string, o Options) error {
 		return gate, gate.also(ctx, false, lockNumber("serving"))
 	})
 	return errors.Join(err, gate.release())
+}
+
+// unverified returns a host of c that is neither on this machine nor reached
+// over TLS that proves its name; "" if there is none.
+func unverified(c *pgx.ConnConfig) string {
+	safe := func(host string, t *tls.Config) bool {
+		ip := net.ParseIP(host)
+		return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" || ip != nil && ip.IsLoopback() ||
+			t != nil && !t.InsecureSkipVerify
+	}
+	if !safe(c.Host, c.TLSConfig) {
+		return c.Host
+	}
+	for _, f := range c.Fallbacks {
+		if !safe(f.Host, f.TLSConfig) {
+			return f.Host
+		}
+	}
+	return ""
 }
 
 // dialer notices within silentTimeout that a server is gone that took its
@@ -175,7 +202,7 @@ type heldLock struct {
 
 // holdLock takes a lock on the store's session, waiting for it at most as long
 // as for any lock.
-func holdLock(ctx context.Context, s *Store, shared bool, number int64) (*sessionLock, error) {
+func holdLock(ctx context.Context, s *Store, number int64) (*sessionLock, error) {
 	l := &sessionLock{s: s}
 	var err error
 	if l.conn, err = s.session.Conn(ctx); err != nil {
@@ -184,7 +211,7 @@ func holdLock(ctx context.Context, s *Store, shared bool, number int64) (*sessio
 	if _, err := l.conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, number); err != nil {
 		return nil, errors.Join(s.dialect.explain(err, ""), l.conn.Close())
 	}
-	l.locks = append(l.locks, heldLock{shared, number})
+	l.locks = append(l.locks, heldLock{number: number})
 	return l, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/peer"
 	"github.com/sealist/sealist/listd/store"
 )
 
@@ -78,8 +79,8 @@ func TestAcceptStoresOctetsOnce(t *testing.T) {
 // Invariant 8: what Accept returned survives kill -9, and what it did not
 // return is wholly there or wholly not.
 func TestAcceptSurvivesKill(t *testing.T) {
-	if path := os.Getenv("STORE_TEST_ACCEPT_AND_DIE"); path != "" {
-		acceptAndDie(t, path)
+	if url := os.Getenv("STORE_TEST_ACCEPT_AND_DIE"); url != "" {
+		acceptAndDie(t, url)
 		return
 	}
 	w := newWorld(t)
@@ -87,7 +88,7 @@ func TestAcceptSurvivesKill(t *testing.T) {
 	known := map[string]bool{}
 	for range 5 {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestAcceptSurvivesKill$", "-test.v")
-		cmd.Env = append(os.Environ(), "STORE_TEST_ACCEPT_AND_DIE="+w.path)
+		cmd.Env = append(os.Environ(), "STORE_TEST_ACCEPT_AND_DIE="+w.url)
 		out, err := cmd.Output()
 		var exit *exec.ExitError
 		if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
@@ -118,8 +119,8 @@ func TestAcceptSurvivesKill(t *testing.T) {
 	}
 }
 
-func acceptAndDie(t *testing.T, path string) {
-	s, err := store.Open(t.Context(), "sqlite:"+path, store.Options{})
+func acceptAndDie(t *testing.T, url string) {
+	s, err := store.Open(t.Context(), url, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func acceptAndDie(t *testing.T, path string) {
 
 // A database that another process holds is 451 to the sender, not a loss.
 func TestLockedIsBusy(t *testing.T) {
-	w := newWorld(t)
+	w := newFile(t)
 	other, err := sql.Open("sqlite", "file:"+w.path+"?_txlock=immediate")
 	w.must(err)
 	defer other.Close()
@@ -167,7 +168,7 @@ func TestLockedIsBusy(t *testing.T) {
 
 // A full disk is 452 to the sender; what was there stays usable.
 func TestFull(t *testing.T) {
-	w := newWorld(t)
+	w := newFile(t)
 	w.must(w.Exec(w.ctx, `PRAGMA max_page_count = 200`))
 	in := store.Incoming{Octets: make([]byte, 100000), Targets: []store.Target{{List: w.list, Kind: store.KindPost}}}
 	var err error
@@ -216,7 +217,7 @@ func TestFullDisk(t *testing.T) {
 
 // What durability and integrity rest on; no test can cut the power.
 func TestPragmas(t *testing.T) {
-	w := newWorld(t)
+	w := newFile(t)
 	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
 		if got, err := w.Pragma(w.ctx, name); got != want || err != nil {
 			t.Errorf("%s is %s, %v; want %s", name, got, err, want)
@@ -225,7 +226,7 @@ func TestPragmas(t *testing.T) {
 }
 
 func TestReadOnly(t *testing.T) {
-	w := newWorld(t)
+	w := newFile(t)
 	w.must(w.Exec(w.ctx, `PRAGMA query_only = 1`))
 	_, err := w.Accept(w.ctx, store.Incoming{Octets: []byte("x"), Targets: []store.Target{{List: w.list, Kind: store.KindPost}}})
 	if !errors.Is(err, store.ErrReadOnly) {
@@ -234,8 +235,8 @@ func TestReadOnly(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	for _, url := range []string{"", "sealist.db", "sqlite:", "postgres://localhost/sealist"} {
-		if _, err := store.Open(t.Context(), url, store.Options{}); !errors.Is(err, store.ErrURL) {
+	for _, url := range []string{"", "sealist.db", "sqlite:", "mysql://localhost/sealist", "postgres://h:port/x", "postgres://sealist:secret@db.example.org/sealist", "postgres://sealist:secret@db.example.org/sealist?sslmode=require"} {
+		if _, err := store.Open(t.Context(), url, store.Options{}); !errors.Is(err, store.ErrURL) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", url, err)
 		}
 	}
@@ -249,7 +250,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestFileModes(t *testing.T) {
-	w := newWorld(t)
+	w := newFile(t)
 	w.accept("x")
 	for name, want := range map[string]os.FileMode{"": 0o700, "sealist.db": 0o600, "sealist.db-wal": 0o600, "sealist.db-shm": 0o600} {
 		info, err := os.Stat(filepath.Join(filepath.Dir(w.path), name))
@@ -267,9 +268,9 @@ func TestFileModes(t *testing.T) {
 
 func TestSchemaFromTheFuture(t *testing.T) {
 	w := newWorld(t)
-	w.must(w.Exec(w.ctx, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`))
+	w.must(w.Exec(w.ctx, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`))
 	w.must(w.Close())
-	if _, err := store.Open(w.ctx, "sqlite:"+w.path, store.Options{}); !errors.Is(err, store.ErrSchema) {
+	if _, err := store.Open(w.ctx, w.url, store.Options{}); !errors.Is(err, store.ErrSchema) {
 		t.Error(err)
 	}
 	w.Store = &store.Store{}
@@ -278,9 +279,9 @@ func TestSchemaFromTheFuture(t *testing.T) {
 // A newer program does not change the database under an older server.
 func TestNoMigrationUnderARunningServer(t *testing.T) {
 	w := newWorld(t)
-	w.must(w.LockServer())
+	w.must(w.LockServer(w.ctx, "n1"))
 	w.must(w.Exec(w.ctx, `DELETE FROM goose_db_version WHERE version_id > 0`)) // as if a migration were pending
-	_, err := store.Open(w.ctx, "sqlite:"+w.path, store.Options{BusyTimeout: 20 * time.Millisecond})
+	_, err := store.Open(w.ctx, w.url, store.Options{BusyTimeout: 20 * time.Millisecond})
 	if !errors.Is(err, store.ErrSchema) {
 		t.Error(err)
 	}
@@ -288,11 +289,11 @@ func TestNoMigrationUnderARunningServer(t *testing.T) {
 
 // Two programs that meet a fresh folder make one database.
 func TestOpenTogether(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "sealist.db")
+	url := peer.Database(t)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			s, err := store.Open(t.Context(), "sqlite:"+path, store.Options{})
+			s, err := store.Open(t.Context(), url, store.Options{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -308,15 +309,15 @@ func TestOpenTogether(t *testing.T) {
 
 func TestOneServer(t *testing.T) {
 	w := newWorld(t)
-	w.must(w.LockServer())
-	w.must(w.LockServer()) // once more is no harm
-	beside, err := store.Open(w.ctx, "sqlite:"+w.path, store.Options{})
+	w.must(w.LockServer(w.ctx, "n1"))
+	w.must(w.LockServer(w.ctx, "n1")) // once more is no harm
+	beside, err := store.Open(w.ctx, w.url, store.Options{})
 	w.must(err) // listmaster works beside it
-	if err := beside.LockServer(); !errors.Is(err, store.ErrServerRunning) {
+	if err := beside.LockServer(w.ctx, "n1"); !errors.Is(err, store.ErrServerRunning) {
 		t.Errorf("a second server: %v", err)
 	}
 	w.must(w.Close())
-	if err := beside.LockServer(); err != nil {
+	if err := beside.LockServer(w.ctx, "n1"); err != nil {
 		t.Errorf("after the first has ended: %v", err)
 	}
 	w.must(beside.Close())

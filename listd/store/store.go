@@ -90,7 +90,8 @@ type Options struct {
 	DataDir     string           // folder for relative paths; "" is the working folder
 	Clock       func() time.Time // time.Now if nil
 	Log         *slog.Logger     // discards if nil
-	Password    string           // of the database's user, instead of one in the URL
+	Password    string           // of PostgreSQL's user, instead of one in the URL
+	Insecure    bool             // allows PostgreSQL elsewhere without verified TLS
 	BusyTimeout time.Duration    // how long to wait for another process's lock; 0 is 10s
 }
 

@@ -3,12 +3,13 @@ package store_test
 import (
 	"context"
 	"fmt"
-	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/peer"
 	"github.com/sealist/sealist/listd/store"
 )
 
@@ -39,13 +40,26 @@ type world struct {
 	t     testing.TB
 	ctx   context.Context
 	clock *clock
-	path  string
+	url   string
+	path  string // of the SQLite file; "": it is none
 	list  list.ID
+}
+
+// busy is short where a test holds the lock itself.
+const busy = 100 * time.Millisecond
+
+// newFile is newWorld for what only an SQLite file has.
+func newFile(t testing.TB) *world {
+	peer.OnFile(t)
+	return newWorld(t)
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, ctx: t.Context(), clock: newClock(), path: filepath.Join(t.TempDir(), "data", "sealist.db")}
+	w := &world{t: t, ctx: t.Context(), clock: newClock(), url: peer.Database(t)}
+	if path, is := strings.CutPrefix(w.url, "sqlite:"); is {
+		w.path = path
+	}
 	w.open()
 	t.Cleanup(func() { w.Close() })
 	id, err := w.CreateList(w.ctx, list.List{Address: addr("news@lists.example.org")})
@@ -58,7 +72,7 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) open() {
 	w.t.Helper()
-	s, err := store.Open(w.ctx, "sqlite:"+w.path, store.Options{Clock: w.clock.now, BusyTimeout: 100 * time.Millisecond})
+	s, err := store.Open(w.ctx, w.url, store.Options{Clock: w.clock.now, BusyTimeout: busy})
 	if err != nil {
 		w.t.Fatal(err)
 	}
