@@ -13,7 +13,7 @@ import (
 func TestBlockedWhileTheServerRuns(t *testing.T) {
 	w := newWorld(t)
 	w.start()
-	beside, err := store.Open(t.Context(), "sqlite:sealist.db", store.Options{DataDir: w.config.DataDir})
+	beside, err := store.Open(t.Context(), w.config.Store.URL, store.Options{DataDir: w.config.DataDir})
 	w.must(err)
 	defer beside.Close()
 	post := func() (store.Item, map[string]store.DeliveryState) {

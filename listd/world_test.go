@@ -81,6 +81,9 @@ func newWorld(t testing.TB) *world {
 	}
 	c := config.Default()
 	c.DataDir = filepath.Join(w.dir, "data")
+	if url := peer.Database(t); strings.HasPrefix(url, "postgres:") {
+		c.Store.URL = url
+	}
 	c.Hostname = "lists.example.org"
 	c.Domains = []string{"lists.example.org"}
 	c.SMTP.Listen = []string{"smtp://127.0.0.1:0"}

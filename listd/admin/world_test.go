@@ -13,6 +13,7 @@ import (
 	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/peer"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/resolver"
 	"github.com/sealist/sealist/smime/smimetest"
@@ -37,7 +38,7 @@ func newWorld(t *testing.T) *world { return newWorldWith(t, []byte("key password
 func newWorldWith(t *testing.T, password []byte) *world {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := store.Open(t.Context(), "sqlite:sealist.db", store.Options{DataDir: dir})
+	s, err := store.Open(t.Context(), peer.Database(t), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

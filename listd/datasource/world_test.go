@@ -55,7 +55,7 @@ func newWorld(t testing.TB, url string, change ...func(*ldap.Options)) *world {
 	w := &world{t: t, clock: &clock{t: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}, log: &strings.Builder{}}
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	var err error
-	if w.store, err = store.Open(t.Context(), "sqlite:sealist.db", store.Options{DataDir: t.TempDir(), Clock: w.clock.now}); err != nil {
+	if w.store, err = store.Open(t.Context(), peer.Database(t), store.Options{Clock: w.clock.now}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.store.Close() })

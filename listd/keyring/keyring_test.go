@@ -36,8 +36,10 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, ctx: t.Context(), path: filepath.Join(t.TempDir(), "sealist.db"), ca: smimetest.NewCA("Root")}
-	s, err := store.Open(w.ctx, "sqlite:"+w.path, store.Options{})
+	w := &world{t: t, ctx: t.Context(), ca: smimetest.NewCA("Root")}
+	url := peer.Database(t)
+	w.path, _ = strings.CutPrefix(url, "sqlite:")
+	s, err := store.Open(w.ctx, url, store.Options{})
 	w.must(err)
 	t.Cleanup(func() { s.Close() })
 	w.store = s
@@ -292,6 +294,7 @@ func TestHMAC(t *testing.T) {
 // Invariant 10: at rest, in logs, in what any printer or encoder makes of a
 // key, nothing of its private half is in clear.
 func TestNothingInClear(t *testing.T) {
+	peer.OnFile(t) // it reads the database's octets
 	w := newWorld(t)
 	b := w.install("a password to be searched for")
 	k := w.keyring("a password to be searched for")

@@ -38,7 +38,7 @@ func newWorld(t *testing.T, n int, o peer.SinkOptions) *world {
 	t.Helper()
 	ctx := t.Context()
 	w := &world{t: t, sink: peer.StartSink(t, o), log: &strings.Builder{}}
-	st, err := store.Open(ctx, "sqlite:test.db", store.Options{DataDir: t.TempDir()})
+	st, err := store.Open(ctx, peer.Database(t), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/peer"
 	"github.com/sealist/sealist/listd/smtpd"
 	"github.com/sealist/sealist/listd/store"
 )
@@ -30,7 +31,7 @@ type world struct {
 
 func newStore(t testing.TB) *store.Store {
 	t.Helper()
-	st, err := store.Open(t.Context(), "sqlite:test.db", store.Options{DataDir: t.TempDir()})
+	st, err := store.Open(t.Context(), peer.Database(t), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealist/sealist/listd/peer"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/listd/task"
 )
@@ -39,7 +40,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	c := &clock{at: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
-	s, err := store.Open(t.Context(), "sqlite:x.db", store.Options{DataDir: t.TempDir(), Clock: c.now})
+	s, err := store.Open(t.Context(), peer.Database(t), store.Options{Clock: c.now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/peer"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/listd/token"
 )
@@ -31,7 +32,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{now: time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)}
-	s, err := store.Open(t.Context(), "sqlite:x.db", store.Options{DataDir: t.TempDir(), Clock: func() time.Time { return w.now }})
+	s, err := store.Open(t.Context(), peer.Database(t), store.Options{Clock: func() time.Time { return w.now }})
 	if err != nil {
 		t.Fatal(err)
 	}
