@@ -103,7 +103,7 @@ func fails(ctx context.Context, h handle, member int64, f Failure, now int64) er
 		complaint = now
 	}
 	_, err = h.exec(ctx, `UPDATE bounce SET score = ?, scored = ?, day = ?, last = ?, kind = ?, status = ?, detail = ?, due = ?,
-		complaint = CASE WHEN ? > 0 THEN ? ELSE complaint END WHERE member = ?`,
+		complaint = CASE WHEN CAST(? AS BIGINT) > 0 THEN ? ELSE complaint END WHERE member = ?`,
 		score.At(last, at)+more, now, day+more, now, f.Kind, string(f.Status), bounce.Brief(f.Text), now, complaint, complaint, member)
 	return err
 }
