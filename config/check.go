@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"net"
 	"net/mail"
 	"net/netip"
 	"net/url"
@@ -201,19 +203,41 @@ func (k *checker) store(s Store) {
 // postgres checks what can be seen of a PostgreSQL database's address without
 // its driver, which reads the rest when the server starts.
 func (k *checker) postgres(s Store) {
-	u, err := url.Parse(s.URL)
-	if err != nil {
+	_, rest, found := strings.Cut(s.URL, "://")
+	if !found {
 		k.mistake("store.url", "is no URL", "write postgres://USER@HOST/DATABASE?sslmode=verify-full")
 		return
 	}
-	if _, has := u.User.Password(); has {
+	rest, query, _ := strings.Cut(rest, "?")
+	parameters, err := url.ParseQuery(query)
+	if err != nil {
+		k.mistake("store.url", "has parameters that cannot be read", "write them as ?sslmode=verify-full&sslrootcert=/etc/ssl/corp.pem")
+		return
+	}
+	authority, _, _ := strings.Cut(rest, "/")
+	at := strings.LastIndex(authority, "@")
+	if strings.Contains(authority[:max(at, 0)], ":") {
 		k.warn("store.url", "holds the password, which everybody sees who sees the configuration", "put it into a file and name that as store.password_file")
+	}
+	hosts := cmp.Or(authority[at+1:], parameters.Get("host"))
+	if parameters.Get("sslmode") != "verify-full" && !s.Insecure && slices.ContainsFunc(strings.Split(hosts, ","), elsewhere) {
+		k.mistake("store.url", "goes over the network, and nothing proves who is there", "write ?sslmode=verify-full behind it; insecure: true allows it all the same")
 	}
 	if s.PasswordFile != "" {
 		if _, err := s.Password(); err != nil {
 			k.mistake("store.password_file", pathError(err), "the file must hold the password and be readable by the user that runs listd")
 		}
 	}
+}
+
+// elsewhere reports whether a database's host, perhaps with its port, is
+// another machine; a folder is that of a socket.
+func elsewhere(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host != "" && host != "localhost" && !strings.HasPrefix(host, "/") && !(err == nil && ip.IsLoopback())
 }
 
 // redactURL keeps a password that stands in an address out of messages.

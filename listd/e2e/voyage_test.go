@@ -104,7 +104,12 @@ func TestKilledAgainAndAgain(t *testing.T) {
 		t.Skip("kills servers")
 	}
 	t.Run("sqlite", func(t *testing.T) { sail(t, "sqlite", 1, sqliteIn) })
+	t.Run("postgres", func(t *testing.T) { sail(t, "postgres", 1, anew) })
+	t.Run("postgres, two nodes", func(t *testing.T) { sail(t, "postgres", 2, anew) })
 }
+
+// anew is a database of a cluster that a voyage has to itself.
+func anew(i *installation) *database { return postgresIn(peer.StartPostgres(i.t), "sealist") }
 
 // sail kills nodes over one database and counts.
 func sail(t *testing.T, database string, nodes int, in func(*installation) *database) {
@@ -162,7 +167,7 @@ func embark(t *testing.T, seed uint64, nodes int, in func(*installation) *databa
 	v.author = v.ca.Issue(v.members[0])
 	for i := range nodes {
 		n := &node{name: fmt.Sprintf("node%d.example.org", i), addr: peer.Loopback(peer.Port(t))}
-		more := append(withoutDirectory(), "harvest: { enabled: false }")
+		more := append(withoutDirectory(), "harvest: { enabled: false }", "node: "+n.name)
 		n.installation = install(t, settings{name: n.name, listen: "smtp://" + n.addr, relay: "smtp://" + v.sink.Addr, anchor: v.ca.PEM(), more: more}, buildCrashing)
 		if v.database == nil {
 			v.database = in(n.installation)
