@@ -43,7 +43,7 @@ func (b *logbook) took(m peer.Mail) {
 	subject, id := message.Header.Get("Subject"), message.Header.Get("Message-ID")
 	want, known := b.ids[subject]
 	if !known || id != want {
-		b.wrong = append(b.wrong, fmt.Sprintf("a mail to %v, %q, has the Message-ID %q, not %q", m.ForwardPaths, subject, id, want))
+		b.wrong = append(b.wrong, fmt.Sprintf("a mail to %v, %q, has the Message-ID %q, not %q:\n%s", m.ForwardPaths, subject, id, want, m.Octets))
 		return
 	}
 	key := copyKey{want, m.ForwardPaths[0]}

@@ -159,10 +159,17 @@ func (s *Scheduler) perform(ctx context.Context, job Job) (store.TaskRun, error)
 	go s.hold(within, stop, job.Name)
 	summary, err := guarded(within, job)
 	run.Ended, run.Summary = s.o.Clock(), summary
-	if err != nil {
+	due := run.Ended
+	switch {
+	case err != nil && ctx.Err() != nil: // no failure of the task: whoever runs next takes it up
+		run.Summary = "broken off, because the server stops"
+	case err != nil:
 		run.Error = err.Error()
+		due = s.due(job, run)
+	default:
+		due = s.due(job, run)
 	}
-	if err := s.ledger.FinishTask(context.WithoutCancel(ctx), run, s.due(job, run)); err != nil {
+	if err := s.ledger.FinishTask(context.WithoutCancel(ctx), run, due); err != nil {
 		s.o.Log.Error("the end of a task cannot be noted; its lease will run out", "task", job.Name, "err", err)
 		return run, err
 	}

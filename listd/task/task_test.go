@@ -130,6 +130,30 @@ func TestOneNodeAtATime(t *testing.T) {
 	}
 }
 
+// TestStopped: a job that a stopping server breaks off has not failed, and another server takes it up at once.
+func TestStopped(t *testing.T) {
+	w := newWorld(t)
+	begun := make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
+	a := w.node("a", task.Job{Name: "job", Every: time.Hour, Run: func(ctx context.Context) (string, error) {
+		close(begun)
+		<-ctx.Done()
+		return "", ctx.Err()
+	}})
+	a.Look(ctx)
+	<-begun
+	stop()
+	a.Wait()
+	if r := w.row("job"); r.Failures != 0 || r.Owner != "" || r.Last.Error != "" || !strings.Contains(r.Last.Summary, "broken off") {
+		t.Errorf("%+v %+v", r, r.Last)
+	}
+	var n atomic.Int64
+	w.look(w.node("b", task.Job{Name: "job", Every: time.Hour, Run: counting(&n)}))
+	if n.Load() != 1 {
+		t.Error("nobody took it up")
+	}
+}
+
 // TestFailures: a job that fails or panics harms only itself, and is tried again sooner, and then less and less often.
 func TestFailures(t *testing.T) {
 	w := newWorld(t)
