@@ -38,7 +38,7 @@ func (s *Sealist) takePart(ctx context.Context) error {
 	if err := errors.Join(s.Store.TakeUp(ctx, s.node()), s.Store.RetryPostponed(ctx)); err != nil {
 		return fmt.Errorf("taking up what an earlier run left: %w", err)
 	}
-	return nil
+	return s.neighbours(ctx)
 }
 
 // leaseName names this run in leases; the part before the slash is the server,

@@ -34,6 +34,13 @@ type dialect struct {
 	// complete writes outcomes on deliveries that have no end yet, and says on
 	// which ones.
 	complete func(ctx context.Context, s *Store, tx *sql.Tx, outcomes []Outcome, now int64) (written map[int64]bool, err error)
+	// snapshot is the isolation in which all of a transaction's reads see one
+	// moment.
+	snapshot sql.IsolationLevel
+	// lastNumber is the last number that a table gave one of its rows, and
+	// setLastNumber makes it so.
+	lastNumber    func(ctx context.Context, h handle, table string) (int64, error)
+	setLastNumber func(ctx context.Context, h handle, table string, last int64) error
 	// explain wraps a driver's error in this package's sentinel, if it is one.
 	// It returns other errors as they are, and nil for nil.
 	explain func(err error, path string) error

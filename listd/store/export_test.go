@@ -36,3 +36,16 @@ var (
 	ItemName   = itemName
 	ItemNumber = itemNumber
 )
+
+// CopiedTables are those of Copy.
+var CopiedTables = copied
+
+// Tables are the tables of the database.
+func (s *Store) Tables(ctx context.Context) ([]string, error) {
+	query := `SELECT name FROM sqlite_master WHERE type = 'table'`
+	if s.Shared() {
+		query = `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`
+	}
+	rows, err := s.reader.QueryContext(ctx, query)
+	return collect(rows, err, func(row scanner) (name string, err error) { return name, row.Scan(&name) })
+}

@@ -86,3 +86,15 @@ func (s *Store) HoldServer(ctx context.Context) error {
 	}
 	return s.wrap("hold the server's lock", s.lock.hold(ctx))
 }
+
+// stopServers takes the lock that every server needs, so that none runs or
+// starts. ErrServerRunning if one runs, this process itself included.
+func (s *Store) stopServers(ctx context.Context) (serving, error) {
+	if s.lock != nil {
+		return nil, ErrServerRunning
+	}
+	if s.Shared() {
+		return lockAll(ctx, s)
+	}
+	return lockFile(s.lockPath())
+}

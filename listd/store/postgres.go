@@ -40,9 +40,18 @@ var postgresDialect = &dialect{
 		_, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, lockNumber("write"))
 		return err
 	},
-	again:    func(err error) bool { return hasState(err, "40001", "40P01") }, // serialization failure, deadlock
+	// Serialization failure, deadlock, and a connection that was lost while nobody used it.
+	again:    func(err error) bool { return hasState(err, "40001", "40P01") || pgconn.SafeToRetry(err) },
 	complete: completeAtOnce,
-	explain:  explainPostgres,
+	snapshot: sql.LevelRepeatableRead,
+	lastNumber: func(ctx context.Context, h handle, table string) (last int64, err error) {
+		return last, h.row(ctx, `SELECT coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence(?, 'id') AS regclass)), 0)`, table).Scan(&last)
+	},
+	setLastNumber: func(ctx context.Context, h handle, table string, last int64) error {
+		_, err := h.exec(ctx, `SELECT setval(pg_get_serial_sequence(?, 'id'), greatest(CAST(? AS BIGINT), 1), CAST(? AS BIGINT) > 0)`, table, last, last)
+		return err
+	},
+	explain: explainPostgres,
 }
 
 // numberPlaceholders turns each "?" into "$1", "$2" and so on. No query has a
@@ -61,10 +70,14 @@ func numberPlaceholders(query string) string {
 	}
 }
 
-// cleanArgs replaces what PostgreSQL does not take in a text: NUL and what is
-// not UTF-8. Both come from outside, as in a Message-ID.
+// cleanArgs makes of parameters what SQLite makes of them, and replaces what
+// PostgreSQL does not take in a text: NUL and what is not UTF-8. Both come from outside, as in a Message-ID.
 func cleanArgs(args []any) []any {
 	for i, a := range args {
+		if octets, is := a.([]byte); is && octets == nil {
+			args[i] = []byte{} // as SQLite takes it; NULL is nil
+			continue
+		}
 		switch v := reflect.ValueOf(a); v.Kind() {
 		case reflect.String:
 			args[i] = cleanText(v.String())
@@ -226,6 +239,12 @@ func lockNode(ctx context.Context, s *Store, node string) (serving, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// lockAll takes the lock of which every server has a share.
+func lockAll(ctx context.Context, s *Store) (serving, error) {
+	l := &sessionLock{s: s, locks: []heldLock{{number: lockNumber("serving")}}}
+	return l, l.hold(ctx)
 }
 
 // also takes one more lock, or answers ErrServerRunning at once.

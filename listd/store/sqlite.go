@@ -33,7 +33,18 @@ var sqliteDialect = &dialect{
 	alone:      func(context.Context, *sql.Tx) error { return nil }, // every transaction is
 	again:      func(error) bool { return false },
 	complete:   completeEach,
-	explain:    explainSQLite,
+	snapshot:   sql.LevelDefault, // every transaction has it
+	lastNumber: func(ctx context.Context, h handle, table string) (last int64, err error) {
+		return last, h.row(ctx, `SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?`, table).Scan(&last)
+	},
+	setLastNumber: func(ctx context.Context, h handle, table string, last int64) error {
+		n, err := h.exec(ctx, `UPDATE sqlite_sequence SET seq = ? WHERE name = ?`, last, table)
+		if err == nil && n == 0 {
+			_, err = h.exec(ctx, `INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)`, table, last)
+		}
+		return err
+	},
+	explain: explainSQLite,
 }
 
 // openFile opens an SQLite database, and makes it if it is not there.

@@ -63,7 +63,8 @@ func (s *Store) writeBeside(ctx context.Context, what string, f func(tx *sql.Tx,
 	return s.transact(ctx, what, func(tx *sql.Tx) error { return f(tx, handle{s.dialect, tx}) })
 }
 
-// maxConflicts is how often a transaction is run that the database breaks off.
+// maxConflicts is how often a transaction is run that the database breaks off,
+// or that meets a connection of the pool which is no more.
 const maxConflicts = 10
 
 func (s *Store) transact(ctx context.Context, what string, f func(tx *sql.Tx) error) error {
