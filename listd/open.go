@@ -145,14 +145,20 @@ func (s *Sealist) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(s.Config.DataDir, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
-	password, err := s.Config.Store.Password()
-	if err != nil {
-		return fmt.Errorf("reading store.password_file: %w", err)
-	}
-	s.Store, err = store.Open(ctx, s.Config.Store.URL, store.Options{
-		DataDir: s.Config.DataDir, Password: string(password.Reveal()), Insecure: s.Config.Store.Insecure, Clock: s.o.Clock, Log: s.log,
-	})
+	var err error
+	s.Store, err = s.database(ctx, s.Config.Store)
 	return err
+}
+
+// database opens the database that a configuration names.
+func (s *Sealist) database(ctx context.Context, c config.Store) (*store.Store, error) {
+	password, err := c.Password()
+	if err != nil {
+		return nil, fmt.Errorf("reading store.password_file: %w", err)
+	}
+	return store.Open(ctx, c.URL, store.Options{
+		DataDir: s.Config.DataDir, Password: string(password.Reveal()), Insecure: c.Insecure, Clock: s.o.Clock, Log: s.log,
+	})
 }
 
 // returnsSecret is where the store keeps the secret of return addresses.

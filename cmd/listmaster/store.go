@@ -8,7 +8,6 @@ import (
 
 	"github.com/sealist/sealist/config"
 	"github.com/sealist/sealist/listd/admin"
-	"github.com/sealist/sealist/listd/store"
 )
 
 func storeCommand(g *globals) *cobra.Command {
@@ -16,8 +15,7 @@ func storeCommand(g *globals) *cobra.Command {
 }
 
 func storeCopy(g *globals) *cobra.Command {
-	var passwordFile string
-	var insecure bool
+	var to config.Store
 	c := &cobra.Command{
 		Use:   "copy URL",
 		Short: "copy everything into another, empty database",
@@ -26,11 +24,8 @@ func storeCopy(g *globals) *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return withSession(c, g, func(ctx context.Context, s *session) error {
-				password, err := config.Store{PasswordFile: passwordFile}.Password()
-				if err != nil {
-					return err
-				}
-				copied, err := s.CopyStore(ctx, args[0], store.Options{DataDir: s.config.DataDir, Password: string(password.Reveal()), Insecure: insecure})
+				to.URL = args[0]
+				copied, err := s.parts.CopyStore(ctx, to, s.Actor)
 				if err != nil || g.json {
 					return orJSON(c, err, copied)
 				}
@@ -46,8 +41,8 @@ func storeCopy(g *globals) *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&passwordFile, "password-file", "", "file with the password of PostgreSQL's user")
-	c.Flags().BoolVar(&insecure, "insecure", false, "allow a database elsewhere without verified TLS")
+	c.Flags().StringVar(&to.PasswordFile, "password-file", "", "file with the password of PostgreSQL's user")
+	c.Flags().BoolVar(&to.Insecure, "insecure", false, "allow a database elsewhere without verified TLS")
 	return c
 }
 

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/sealist/sealist/listd/store"
@@ -43,23 +42,4 @@ func (a *Admin) Nodes(ctx context.Context) ([]Node, error) {
 		all = append(all, n)
 	}
 	return all, nil
-}
-
-// CopyStore copies the database into an empty one, and says how many rows each table had.
-func (a *Admin) CopyStore(ctx context.Context, url string, o store.Options) ([]store.Copied, error) {
-	to, err := store.Open(ctx, url, o)
-	if err != nil {
-		return nil, Explain(err)
-	}
-	defer to.Close()
-	copied, err := a.Store.Copy(ctx, to)
-	switch {
-	case errors.Is(err, store.ErrServerRunning):
-		return nil, &Error{Kind: Refused, What: err.Error(), Err: err, Hint: "stop the server first: what it takes in meanwhile would be missing in the copy"}
-	case errors.Is(err, store.ErrNotEmpty):
-		return nil, &Error{Kind: Refused, What: err.Error(), Err: err, Hint: "name a new database"}
-	case err != nil:
-		return nil, Explain(err)
-	}
-	return copied, to.Audit(ctx, store.AuditEntry{Actor: a.Actor, Action: "store copy"})
 }
