@@ -12,7 +12,7 @@ type Config struct {
 	// PEM folder; and of scenario files (docs/scenarios.md). It belongs to the
 	// user that runs `listd serve`. A relative path counts from the folder of
 	// the configuration file.
-	DataDir string `mapstructure:"data_dir"`
+	DataDir string `mapstructure:"data_dir" reload:"restart"`
 
 	// Name this server gives itself when it greets, when it says EHLO and in
 	// the Message-ID of the mail it writes. Empty: the machine's own name.
@@ -82,6 +82,10 @@ type Config struct {
 	// keyPassword is what Load found, if it found one: a program that gives up
 	// being root afterwards could not read it again.
 	keyPassword Secret
+
+	// places finds the file and line of a finding; nil for a configuration that
+	// was made in the program.
+	places func([]Finding) []Finding
 }
 
 // SMTP says how mail comes in.
@@ -90,7 +94,7 @@ type SMTP struct {
 	// `lmtp:/path/of/socket`. A mail server in front that speaks LMTP is told
 	// the fate of each recipient by itself. Port 0 is any that is free; the
 	// log names it.
-	Listen []string `mapstructure:"listen"`
+	Listen []string `mapstructure:"listen" reload:"restart"`
 
 	// Certificate for STARTTLS. Without one STARTTLS is not offered.
 	TLS TLSPair `mapstructure:"tls"`
@@ -180,11 +184,11 @@ type Queue struct {
 type Store struct {
 	// `sqlite:FILE`; a relative FILE counts from data_dir. PostgreSQL comes
 	// with a later version.
-	URL string `mapstructure:"url"`
+	URL string `mapstructure:"url" reload:"restart"`
 
 	// Allows a database that is neither on this machine nor reached over
 	// verified TLS.
-	Insecure bool `mapstructure:"insecure" effect:"none"`
+	Insecure bool `mapstructure:"insecure" effect:"none" reload:"restart"`
 }
 
 // Trust says whose certificates count. Without cafile or capath nothing is
@@ -449,7 +453,7 @@ type Log struct {
 	Level string `mapstructure:"level" values:"debug|info|warn|error"`
 
 	// `text`, or `json`: one object a line.
-	Format string `mapstructure:"format" values:"text|json"`
+	Format string `mapstructure:"format" reload:"restart" values:"text|json"`
 }
 
 // Web is about HTTPS pages and JSON API.

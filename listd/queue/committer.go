@@ -56,6 +56,7 @@ func (c *committer) write(ctx context.Context, batch []store.Outcome) {
 	for ctx.Err() == nil {
 		err := c.q.store.Complete(ctx, batch)
 		if err == nil {
+			c.q.moved.Beat()
 			crashpoint.At(crashpoint.QueueResultCommitted)
 			if slices.ContainsFunc(batch, func(o store.Outcome) bool { return len(o.Notices) > 0 }) {
 				c.q.Wake()

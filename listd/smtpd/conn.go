@@ -106,6 +106,10 @@ func (c *conn) Close() error {
 		c.s.mu.Lock()
 		defer c.s.mu.Unlock()
 		delete(c.s.conns, c)
+		select {
+		case c.s.gone <- struct{}{}:
+		default:
+		}
 		if c.limited {
 			if c.s.clients[c.client]--; c.s.clients[c.client] == 0 {
 				delete(c.s.clients, c.client)

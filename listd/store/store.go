@@ -176,6 +176,12 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
+// Touch begins and ends a transaction that changes nothing: it tells whether
+// the database answers somebody who wants to write.
+func (s *Store) Touch(ctx context.Context) error {
+	return s.write(ctx, "touch", func(handle) error { return nil })
+}
+
 // Path returns where the SQLite file lies.
 func (s *Store) Path() string { return s.path }
 
