@@ -47,7 +47,6 @@ func Load(path string) (*Config, []Warning, error) {
 	if secret, err := c.KeyPassword(); err == nil {
 		c.keyPassword = secret
 	}
-	c.places = func(findings []Finding) []Finding { return r.place(findings, fromEnv) }
 	mistakes, warnings := c.check()
 	r.mistakes = append(r.mistakes, r.place(mistakes, fromEnv)...)
 	r.warnings = append(r.warnings, r.place(warnings, fromEnv)...)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"reflect"
 )
 
@@ -9,8 +10,10 @@ import (
 // next's file.
 func (c *Config) NeedsRestart(next *Config) []Finding {
 	findings := restartKeys(reflect.ValueOf(*c), reflect.ValueOf(*next), "")
-	if next.places != nil {
-		findings = next.places(findings)
+	if octets, err := readBounded(next.File); err == nil && len(findings) > 0 { // read once more, for its lines alone
+		r := &reader{file: next.File, lines: map[string]int{}}
+		r.read(octets)
+		findings = r.place(findings, r.environment(os.Environ()))
 	}
 	return findings
 }

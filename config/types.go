@@ -82,10 +82,6 @@ type Config struct {
 	// keyPassword is what Load found, if it found one: a program that gives up
 	// being root afterwards could not read it again.
 	keyPassword Secret
-
-	// places finds the file and line of a finding; nil for a configuration that
-	// was made in the program.
-	places func([]Finding) []Finding
 }
 
 // SMTP says how mail comes in.
