@@ -35,6 +35,7 @@ type Key struct {
 	Limits   string `json:"limits,omitempty"`
 	Default  string `json:"default,omitempty"`
 	Variable string `json:"variable,omitempty"` // of the environment; empty: the file alone sets it
+	Restart  bool   `json:"restart"`            // read when the server starts, and not at a reload
 	NoEffect bool   `json:"no_effect"`          // known, and does nothing in this version
 	Meaning  string `json:"meaning"`
 }
@@ -57,7 +58,8 @@ Durations are written as ` + "`7d`, `12h`, `30m` or `1h30m`" + `. Relative paths
 folder of the file, but where the key says otherwise. Every scalar outside a
 list can also come from the environment, under the name given with it; the
 environment comes before the file. A key that "has no effect in this version"
-is known and accepted, and does nothing yet.
+is known and accepted, and does nothing yet. A running server takes a new file
+up on SIGHUP (docs/operations.md), but for keys that "take a restart".
 `
 
 // fieldDocs finds the comment of every field, by "Type.Field".
@@ -135,7 +137,7 @@ func (w *referenceWriter) heading(t reflect.Type, f field, path string, idle boo
 // key writes one key: its facts in one line, then its meaning.
 func (w *referenceWriter) key(f field, section reflect.Value, path string, steps []string, inList, idle bool) {
 	k := Key{Key: path, Type: string(f.kind()), Limits: limitsOf(f), Default: defaultText(section.FieldByName(f.name)),
-		NoEffect: f.idle || idle, Meaning: w.docs[section.Type().Name()+"."+f.name]}
+		Restart: f.restart, NoEffect: f.idle || idle, Meaning: w.docs[section.Type().Name()+"."+f.name]}
 	if f.values != nil {
 		k.Type = oneOf(f.values)
 		if f.kind() == aList {
@@ -155,6 +157,9 @@ func (w *referenceWriter) key(f field, section reflect.Value, path string, steps
 	}
 	if k.Variable != "" {
 		facts = append(facts, "`"+k.Variable+"`")
+	}
+	if f.restart {
+		facts = append(facts, "takes a restart")
 	}
 	if f.idle && !idle {
 		facts = append(facts, "**has no effect in this version**")

@@ -17,6 +17,7 @@ type field struct {
 	values   []string     // the words allowed; nil: any
 	min, max string       // range of a number or duration; empty: none
 	idle     bool         // known, and without effect in this version
+	restart  bool         // read when the server starts, and not at a reload
 }
 
 // fieldsOf lists the keys of a struct type in the order of its fields.
@@ -31,7 +32,7 @@ func fieldsOf(t reflect.Type) []field {
 		described := field{
 			key: key, name: f.Name, typ: f.Type,
 			min: f.Tag.Get("min"), max: f.Tag.Get("max"),
-			idle: f.Tag.Get("effect") == "none",
+			idle: f.Tag.Get("effect") == "none", restart: f.Tag.Get("reload") == "restart",
 		}
 		if words := f.Tag.Get("values"); words != "" {
 			described.values = strings.Split(words, "|")

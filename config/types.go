@@ -12,7 +12,7 @@ type Config struct {
 	// PEM folder; and of scenario files (docs/scenarios.md). It belongs to the
 	// user that runs `listd serve`. A relative path counts from the folder of
 	// the configuration file.
-	DataDir string `mapstructure:"data_dir"`
+	DataDir string `mapstructure:"data_dir" reload:"restart"`
 
 	// Name this server gives itself when it greets, when it says EHLO and in
 	// the Message-ID of the mail it writes. Empty: the machine's own name.
@@ -20,7 +20,7 @@ type Config struct {
 
 	// Name of this server among those that share a PostgreSQL database: each has
 	// its own, and keeps it over restarts. Empty: the machine's own name.
-	Node string `mapstructure:"node"`
+	Node string `mapstructure:"node" reload:"restart"`
 
 	// Local part of the address that takes commands by mail, one in every
 	// domain: `sealist@lists.example.org`. People who come from Sympa may want
@@ -94,7 +94,7 @@ type SMTP struct {
 	// `lmtp:/path/of/socket`. A mail server in front that speaks LMTP is told
 	// the fate of each recipient by itself. Port 0 is any that is free; the
 	// log names it.
-	Listen []string `mapstructure:"listen"`
+	Listen []string `mapstructure:"listen" reload:"restart"`
 
 	// Certificate for STARTTLS. Without one STARTTLS is not offered.
 	TLS TLSPair `mapstructure:"tls"`
@@ -241,11 +241,11 @@ type Store struct {
 	// `postgres://USER@HOST/DATABASE?sslmode=verify-full`, with libpq's
 	// parameters: PostgreSQL 13 or later, which any number of servers may share
 	// (docs/nodes.md).
-	URL string `mapstructure:"url"`
+	URL string `mapstructure:"url" reload:"restart"`
 
 	// File with the password of PostgreSQL's user. Without it the URL's counts,
 	// or what libpq's own files and variables say.
-	PasswordFile string `mapstructure:"password_file"`
+	PasswordFile string `mapstructure:"password_file" reload:"restart"`
 
 	// Octets that must be free on the file system of an SQLite database for
 	// mail to be taken; with less it is put off with 452 until there is a
@@ -255,7 +255,7 @@ type Store struct {
 
 	// Allows a database that is neither on this machine nor reached over
 	// verified TLS.
-	Insecure bool `mapstructure:"insecure"`
+	Insecure bool `mapstructure:"insecure" reload:"restart"`
 }
 
 // Trust says whose certificates count. Without cafile or capath nothing is
@@ -520,7 +520,7 @@ type Log struct {
 	Level string `mapstructure:"level" values:"debug|info|warn|error"`
 
 	// `text`, or `json`: one object a line.
-	Format string `mapstructure:"format" values:"text|json"`
+	Format string `mapstructure:"format" reload:"restart" values:"text|json"`
 }
 
 // Web is about HTTPS pages and JSON API.

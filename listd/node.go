@@ -54,7 +54,7 @@ type status struct {
 // beat writes this server's row, holds its lock, and looks after the others
 // until ctx ends. lost hears that another server has taken its name.
 func (s *Sealist) beat(ctx context.Context, lost func(error)) {
-	row := store.NodeRow{Name: s.node(), Host: s.hostname(), PID: os.Getpid(), Version: Version, Started: s.o.Clock()}
+	row := store.NodeRow{Name: s.node(), Host: s.hostname(), PID: os.Getpid(), Version: Version, Started: s.started}
 	write := func() {
 		err := s.Store.HoldServer(ctx)
 		if errors.Is(err, store.ErrServerRunning) {

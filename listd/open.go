@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -73,9 +74,13 @@ type Sealist struct {
 	Tokens  *token.Tokens
 	Returns *bounce.Returns // addresses that copies leave from
 
-	o      Options
-	log    *slog.Logger
-	blocks *blocks
+	o       Options
+	log     *slog.Logger
+	blocks  *blocks
+	started time.Time // of Run
+	closing sync.Once
+	reloads chan reload
+	now     atomic.Pointer[generation] // what Run works with
 
 	standby atomic.Bool // another server works on the mail that this one takes
 
@@ -96,27 +101,44 @@ func Open(ctx context.Context, c *config.Config, o Options) (*Sealist, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Sealist{Config: c, Scenarios: scenario.NewLibrary(c.DataDir), o: o, log: o.Log}
-	for _, step := range []func(context.Context) error{s.openTrust, s.openStore, s.openReturns, s.openRevocation, s.restoreCRLs, s.openKeyring, s.openSources, s.openResolver} {
-		if err := step(ctx); err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
+	s := &Sealist{Config: c, o: o, log: o.Log, reloads: make(chan reload)}
+	if err := s.openStore(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.openParts(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
+// openParts puts together, over an open store, what follows from the
+// configuration.
+func (s *Sealist) openParts(ctx context.Context) error {
+	s.Scenarios = scenario.NewLibrary(s.Config.DataDir)
+	for _, step := range []func(context.Context) error{s.openTrust, s.openReturns, s.openRevocation, s.restoreCRLs, s.openKeyring, s.openSources, s.openResolver} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Close gives back what Open took.
 func (s *Sealist) Close() error {
+	return errors.Join(s.closeParts(), s.Store.Close())
+}
+
+// closeParts gives back what openParts took.
+func (s *Sealist) closeParts() error {
 	var errs []error
-	if s.Revocation != nil {
-		errs = append(errs, s.Revocation.Close())
-	}
-	for _, d := range s.Directories {
-		errs = append(errs, d.Close())
-	}
-	if s.Store != nil {
-		errs = append(errs, s.Store.Close())
-	}
+	s.closing.Do(func() {
+		if s.Revocation != nil {
+			errs = append(errs, s.Revocation.Close())
+		}
+		for _, d := range s.Directories {
+			errs = append(errs, d.Close())
+		}
+	})
 	return errors.Join(errs...)
 }
 

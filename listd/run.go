@@ -9,26 +9,24 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/sealist/sealist/directory/harvest"
 	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/listd/distribute"
 	"github.com/sealist/sealist/listd/list"
-	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/queue"
 	"github.com/sealist/sealist/listd/relay"
 	"github.com/sealist/sealist/listd/smtpd"
 	"github.com/sealist/sealist/listd/store"
-	"github.com/sealist/sealist/listd/task"
 )
 
 // How Run keeps time.
 const (
 	watchEvery   = 500 * time.Millisecond // the change counter is read
 	stopClients  = 5 * time.Second        // that clients in the middle of something get when the server stops
-	drainCopies  = 20 * time.Second       // that copies on their way get
+	drainCopies  = 20 * time.Second       // that posts and copies on their way get then
+	clientsLeave = 10 * time.Minute       // that clients which were there before a reload may stay
 	keepFinished = 7 * 24 * time.Hour     // that the octets of finished posts stay
 )
 
@@ -39,40 +37,19 @@ func (s *Sealist) Run(ctx context.Context) error {
 	if err := s.takePart(ctx); err != nil {
 		return err
 	}
-	if err := s.robots(ctx); err != nil {
-		return err
-	}
-	rl, err := s.relay()
+	s.started = s.o.Clock()
+	g, err := s.generation(ctx)
 	if err != nil {
 		return err
 	}
-	var site list.Address
-	if len(s.Config.Listmasters) > 0 {
-		if site, err = list.ParseAddress(s.Config.Listmasters[0]); err != nil {
-			return fmt.Errorf("listmasters: %w", err)
-		}
-	}
-	notices, err := notice.New(site)
-	if err != nil {
-		return err
-	}
-	owner := s.leaseName()
-	var q *queue.Queue
-	parts := s.distribution()
-	parts.Notices, parts.Owner, parts.Wake, parts.Standby = notices, owner, func() { q.Wake() }, s.standby.Load
-	d := distribute.New(parts)
-	q = queue.New(s.Store, rl, d, queue.Options{
-		Owner: owner, Workers: s.Config.Relay.Connections, Standby: s.standby.Load, Clock: s.o.Clock, Log: s.log,
-		RetryMin: time.Duration(s.Config.Queue.RetryMin), RetryMax: time.Duration(s.Config.Queue.RetryMax), Lifetime: time.Duration(s.Config.Queue.Lifetime),
-	})
-	listeners, err := s.listen()
+	doors, err := s.listen()
 	if err != nil {
 		return err
 	}
 	if err := s.Keyring.Locked(); err != nil {
 		s.log.Error("the keyring is locked: mail to lists that have a key, and signed mail, waits", "reason", err)
 	}
-	return s.serve(ctx, listeners, d, q, rl, s.Tasks(owner))
+	return s.serve(ctx, g, doors)
 }
 
 // distribution is what a post is led along with.
@@ -120,55 +97,6 @@ func (s *Sealist) Try(ctx context.Context, listText, reversePath string, octets 
 		return Trial{}, err
 	}
 	return distribute.New(s.distribution()).Try(ctx, of, reversePath, octets)
-}
-
-// serve runs everything until ctx ends or a listener fails.
-func (s *Sealist) serve(ctx context.Context, listeners []listener, d *distribute.Distributor, q *queue.Queue, rl *relay.Relay, tasks *task.Scheduler) error {
-	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	inbound, err := s.inbound(d)
-	if err != nil {
-		return err
-	}
-	var accepting, working sync.WaitGroup
-	for _, l := range listeners {
-		accepting.Go(func() {
-			if err := inbound.Serve(l.Listener, l.lmtp); err != nil && ctx.Err() == nil {
-				fail(fmt.Errorf("listener %s: %w", l.url, err))
-			}
-		})
-	}
-	working.Go(func() { d.Run(ctx) })
-	working.Go(func() { s.watch(ctx, d, q) })
-	working.Go(func() { s.beat(ctx, fail) })
-	if !s.o.ManualTasks {
-		working.Go(func() { tasks.Run(ctx) })
-	}
-	queueDone := make(chan error, 1)
-	go func() { queueDone <- q.Run(ctx, drainCopies) }()
-
-	urls := make([]string, len(listeners))
-	for i, l := range listeners {
-		urls[i] = l.url
-	}
-	s.log.Info("ready", "listen", urls, "relay", s.Config.Relay.Address)
-	if s.o.Ready != nil {
-		s.o.Ready(urls)
-	}
-
-	<-ctx.Done()
-	s.log.Info("stopping")
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopClients)
-	defer cancel()
-	stopped := inbound.Shutdown(grace)
-	accepting.Wait()
-	working.Wait()
-	err = errors.Join(<-queueDone, rl.Close(grace))
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		err = errors.Join(cause, err)
-	}
-	s.log.Info("stopped", "clients", stopped)
-	return err
 }
 
 // robots sees to it that every domain has the address that takes commands.
@@ -251,16 +179,22 @@ func (s *Sealist) hostname() string {
 	return "localhost"
 }
 
-// listener is an open listening socket.
-type listener struct {
-	net.Listener
+// door is an open listening socket.
+type door struct {
+	socket
 	url  string // as configured, with the port it has got
 	lmtp bool
 }
 
+// socket is what *net.TCPListener and *net.UnixListener are.
+type socket interface {
+	net.Listener
+	SetDeadline(t time.Time) error
+}
+
 // listen opens every listener, or none.
-func (s *Sealist) listen() ([]listener, error) {
-	var open []listener
+func (s *Sealist) listen() ([]door, error) {
+	var open []door
 	for _, url := range s.Config.SMTP.Listen {
 		l, err := listen(url)
 		if err != nil {
@@ -276,29 +210,29 @@ func (s *Sealist) listen() ([]listener, error) {
 
 // listen opens smtp://host:port, lmtp://host:port or lmtp:/path. A socket file
 // that an earlier run left behind is replaced.
-func listen(url string) (listener, error) {
+func listen(url string) (door, error) {
 	scheme, rest, _ := strings.Cut(url, ":")
 	if address, ok := strings.CutPrefix(rest, "//"); ok {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
-			return listener{}, err
+			return door{}, err
 		}
-		return listener{l, scheme + "://" + l.Addr().String(), scheme == "lmtp"}, nil
+		return door{l.(socket), scheme + "://" + l.Addr().String(), scheme == "lmtp"}, nil
 	}
 	if info, err := os.Lstat(rest); err == nil && info.Mode().Type() == os.ModeSocket {
 		if err := os.Remove(rest); err != nil {
-			return listener{}, err
+			return door{}, err
 		}
 	}
 	l, err := net.Listen("unix", rest)
 	if err != nil {
-		return listener{}, err
+		return door{}, err
 	}
 	// The mail server beside runs as another user; who may enter the folder may hand in mail.
 	if err := os.Chmod(rest, 0o666); err != nil {
-		return listener{}, errors.Join(err, l.Close())
+		return door{}, errors.Join(err, l.Close())
 	}
-	return listener{l, url, scheme == "lmtp"}, nil
+	return door{l.(socket), url, scheme == "lmtp"}, nil
 }
 
 // watch wakes everybody when another process changed something.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -20,7 +22,9 @@ func serveCommand(g *globals) *cobra.Command {
 		Short: "run the server until it is told to stop",
 		Long: "Runs the server in the foreground and writes its log to standard error.\n" +
 			"SIGTERM stops it in order: what is under way is finished or put down where\n" +
-			"the next start takes it up.",
+			"the next start takes it up; a second one ends it at once, and nothing is\n" +
+			"lost by that either. SIGHUP makes it read its configuration anew, whole or\n" +
+			"not at all: the log says what came of it.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), c.ErrOrStderr(), g) },
 	}
@@ -32,48 +36,82 @@ func serve(ctx context.Context, errOut io.Writer, g *globals) error {
 	if err != nil {
 		return loadError(err, g)
 	}
-	log := newLog(errOut, c.Log)
-	for _, w := range warnings {
-		log.Warn("configuration", "file", w.File, "line", w.Line, "key", w.Key, "what", w.What, "remedy", w.Remedy)
-	}
-	server, err := listd.Open(ctx, c, listd.Options{Log: log})
+	level := &slog.LevelVar{}
+	level.Set(levels[c.Log.Level])
+	log := newLog(errOut, c.Log.Format, level)
+	tell(log, slog.LevelWarn, warnings)
+	manager := newSystemd(log)
+	server, err := listd.Open(ctx, c, listd.Options{Log: log, Ready: func(urls []string) {
+		manager.ready("taking mail at " + strings.Join(urls, ", "))
+	}})
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	defer ignoreHangup(log)()
+
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	beside, end := context.WithCancel(context.WithoutCancel(ctx)) // until Run returns
+	defer end()
+	go manager.watch(beside, server.Alive)
+	go reloads(ctx, hangups, func() {
+		manager.reloading()
+		manager.ready(reload(ctx, server, log, level, g.config))
+	})
+	defer context.AfterFunc(ctx, manager.stopping)()
 	return server.Run(ctx)
 }
 
-// ignoreHangup keeps SIGHUP from ending the server in the middle of something,
-// until the returned function is called.
-//
-// Interim: the configuration is read at the start only.
-func ignoreHangup(log *slog.Logger) (stop func()) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	done := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-hangups:
-				log.Warn("SIGHUP is ignored; restart the server to have it read its configuration anew")
-			case <-done:
-				return
-			}
+// reloads calls reload for every signal until ctx ends.
+func reloads(ctx context.Context, signals <-chan os.Signal, reload func()) {
+	for {
+		select {
+		case <-signals:
+			reload()
+		case <-ctx.Done():
+			return
 		}
-	}()
-	return func() {
-		signal.Stop(hangups)
-		close(done)
 	}
 }
 
-// newLog makes the log as it is configured.
-func newLog(w io.Writer, c config.Log) *slog.Logger {
-	level := map[string]slog.Level{"debug": slog.LevelDebug, "warn": slog.LevelWarn, "error": slog.LevelError}[c.Level]
+// reload reads the configuration anew and has the server work by it, or leaves
+// everything as it was, and says which in one line.
+func reload(ctx context.Context, server *listd.Sealist, log *slog.Logger, level *slog.LevelVar, path string) (status string) {
+	c, warnings, err := config.Load(path)
+	tell(log, slog.LevelWarn, warnings)
+	if err == nil {
+		err = server.Reload(ctx, c)
+	}
+	var mistakes *config.Errors
+	switch {
+	case err == nil:
+		level.Set(levels[c.Log.Level])
+		log.Info("the configuration was read anew and is in force", "file", path)
+		return "works by the configuration that was read anew"
+	case errors.As(err, &mistakes):
+		tell(log, slog.LevelError, mistakes.Mistakes)
+		log.Error("the new configuration is not taken up, nothing has changed", "file", path, "mistakes", len(mistakes.Mistakes))
+	default:
+		log.Error("the new configuration is not taken up, nothing has changed", "file", path, "err", err)
+	}
+	return "works by the configuration of before: the new one has mistakes, see the log"
+}
+
+// tell logs what is to be said about a configuration.
+func tell(log *slog.Logger, level slog.Level, findings []config.Finding) {
+	for _, f := range findings {
+		log.Log(context.Background(), level, "configuration", "file", f.File, "line", f.Line, "key", f.Key, "what", f.What, "remedy", f.Remedy)
+	}
+}
+
+// levels are the words of log.level.
+var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+
+// newLog makes the log in its format. What is in a value never ends a line: both handlers escape it.
+func newLog(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
+	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))

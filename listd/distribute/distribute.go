@@ -18,6 +18,7 @@ import (
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
+	"github.com/sealist/sealist/listd/pulse"
 	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/listd/token"
@@ -63,6 +64,9 @@ type Distributor struct {
 	memory *budget
 	posts  posts
 	dmarc  dmarcPolicies
+
+	passed pulse.Pulse // the claiming loop went round
+	moved  pulse.Pulse // a hand was free
 }
 
 // How the distributor works through the spool.
@@ -75,6 +79,9 @@ const (
 	noticeEvery = 24 * time.Hour   // between two notices of the same kind to the same person about the same list
 	maxAnswers  = 20               // to one address within noticeEvery (invariant 13)
 	expandChunk = 5000             // delivery rows a commit
+
+	passedWithin = 2 * time.Minute // the claiming loop goes round every half second, or while the database is out of reach
+	movedWithin  = time.Hour       // some post in hand comes to a stage: far longer than anything it may wait for
 )
 
 // New returns a Distributor.
@@ -100,13 +107,17 @@ func (d *Distributor) Wake() {
 	}
 }
 
-// Run leads posts until ctx ends and the posts in hand have reached a stage
-// that is committed.
-func (d *Distributor) Run(ctx context.Context) {
+// Run leads posts until soft ends and the posts in hand have reached a stage
+// that is committed, or hard has ended.
+func (d *Distributor) Run(soft, hard context.Context) {
 	tokens := make(chan struct{}, inHand)
 	var working sync.WaitGroup
 	defer working.Wait()
-	for ctx.Err() == nil {
+	for ctx := soft; ctx.Err() == nil; {
+		d.passed.Beat()
+		if len(tokens) < inHand {
+			d.moved.Beat()
+		}
 		items, err := d.claim(ctx, inHand-len(tokens))
 		if err != nil && ctx.Err() == nil {
 			d.log.Error("cannot claim posts, trying again in a second", "err", err)
@@ -116,8 +127,9 @@ func (d *Distributor) Run(ctx context.Context) {
 		for _, item := range items {
 			tokens <- struct{}{}
 			working.Go(func() {
-				d.lead(ctx, item)
+				d.lead(hard, item)
 				<-tokens
+				d.moved.Beat()
 				d.Wake()
 			})
 		}
@@ -125,6 +137,17 @@ func (d *Distributor) Run(ctx context.Context) {
 			d.sleep(ctx, 500*time.Millisecond)
 		}
 	}
+}
+
+// Alive returns an error if posts are not led any more, though Run goes on.
+func (d *Distributor) Alive() error {
+	if silent := d.passed.Silent(); silent > passedWithin {
+		return fmt.Errorf("no post was looked for in %s", silent.Round(time.Second))
+	}
+	if silent := d.moved.Silent(); silent > movedWithin {
+		return fmt.Errorf("none of %d posts in hand came to an end in %s", inHand, silent.Round(time.Second))
+	}
+	return nil
 }
 
 func (d *Distributor) claim(ctx context.Context, n int) ([]store.Item, error) {

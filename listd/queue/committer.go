@@ -57,6 +57,7 @@ func (c *committer) write(ctx context.Context, batch []store.Outcome) {
 		c.q.inHand.leave(batch) // before the commit, after which one that is delayed may be claimed again
 		err := c.q.store.Complete(ctx, batch)
 		if err == nil {
+			c.q.moved.Beat()
 			crashpoint.At(crashpoint.QueueResultCommitted)
 			if slices.ContainsFunc(batch, func(o store.Outcome) bool { return len(o.Notices) > 0 }) {
 				c.q.Wake()

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/listd/crashpoint"
+	"github.com/sealist/sealist/listd/pulse"
 	"github.com/sealist/sealist/listd/relay"
 	"github.com/sealist/sealist/listd/store"
 )
@@ -90,7 +91,11 @@ type Queue struct {
 	wake     chan struct{}
 	hop      hop
 	inHand   inHand
+	moved    pulse.Pulse // something was claimed, looked for in vain, or written down
 }
+
+// movedWithin is far longer than a next hop may be silent before the relay gives it up.
+const movedWithin = time.Hour
 
 // New returns a queue over the store's deliveries.
 func New(st *store.Store, rl *relay.Relay, rd Renderer, o Options) *Queue {
@@ -131,15 +136,18 @@ func (q *Queue) Wake() {
 	}
 }
 
-// Run delivers until ctx ends; then it claims nothing more, lets the copies in
-// hand reach their end for at most drain, writes their results, gives back
-// what was not begun, and returns.
-func (q *Queue) Run(ctx context.Context, drain time.Duration) error {
-	hard, abort := context.WithCancel(context.WithoutCancel(ctx))
-	defer abort()
-	stopTimer := context.AfterFunc(ctx, func() { time.AfterFunc(drain, abort) })
-	defer stopTimer()
+// Alive returns an error if nothing is delivered any more, though Run goes on.
+func (q *Queue) Alive() error {
+	if silent := q.moved.Silent(); silent > movedWithin {
+		return fmt.Errorf("no delivery was looked for or came to an end in %s", silent.Round(time.Second))
+	}
+	return nil
+}
 
+// Run delivers until soft ends; then it claims nothing more, lets the copies in
+// hand reach their end until hard ends, writes their results, gives back what
+// was not begun, and returns.
+func (q *Queue) Run(soft, hard context.Context) error {
 	c := newCommitter(q)
 	var committing sync.WaitGroup
 	committing.Go(func() { c.run(hard) })
@@ -149,7 +157,7 @@ func (q *Queue) Run(ctx context.Context, drain time.Duration) error {
 	for range q.o.Workers {
 		workers.Go(func() {
 			for batch := range batches {
-				q.deliver(ctx, hard, batch, c)
+				q.deliver(soft, hard, batch, c)
 			}
 		})
 	}
@@ -157,7 +165,7 @@ func (q *Queue) Run(ctx context.Context, drain time.Duration) error {
 	var renewal sync.WaitGroup
 	renewal.Go(func() { q.renew(renewing) })
 
-	q.dispatch(ctx, batches)
+	q.dispatch(soft, batches)
 
 	close(batches)
 	workers.Wait()
@@ -165,7 +173,7 @@ func (q *Queue) Run(ctx context.Context, drain time.Duration) error {
 	committing.Wait()
 	stopRenewing()
 	renewal.Wait()
-	if err := q.store.ReleaseLeases(context.WithoutCancel(ctx), q.o.Owner); err != nil {
+	if err := q.store.ReleaseLeases(context.WithoutCancel(soft), q.o.Owner); err != nil {
 		return fmt.Errorf("giving back unfinished deliveries: %w", err)
 	}
 	return nil
@@ -174,6 +182,7 @@ func (q *Queue) Run(ctx context.Context, drain time.Duration) error {
 // dispatch claims batches and offers them to the workers until ctx ends.
 func (q *Queue) dispatch(ctx context.Context, batches chan<- []store.Delivery) {
 	for ctx.Err() == nil {
+		q.moved.Beat()
 		if wait := q.hop.wait(q.o.Clock()); wait > 0 {
 			q.sleep(ctx, wait)
 			continue

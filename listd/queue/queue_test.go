@@ -103,7 +103,10 @@ func (w *world) run(rd renderer, o queue.Options) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	q := queue.New(w.store, rl, rd, o)
 	done := make(chan error, 1)
-	go func() { done <- q.Run(ctx, 10*time.Second) }()
+	hard, cut := context.WithCancel(context.Background())
+	w.t.Cleanup(cut)
+	context.AfterFunc(ctx, func() { time.AfterFunc(10*time.Second, cut) })
+	go func() { done <- q.Run(ctx, hard) }()
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {

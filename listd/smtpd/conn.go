@@ -110,6 +110,10 @@ func (c *conn) Close() error {
 		c.s.mu.Lock()
 		defer c.s.mu.Unlock()
 		delete(c.s.conns, c)
+		select {
+		case c.s.gone <- struct{}{}:
+		default:
+		}
 		if c.limited {
 			c.s.networks.leave(c.network)
 		}

@@ -89,6 +89,7 @@ type Server struct {
 	closing bool
 	servers []*smtp.Server
 	conns   map[*conn]struct{}
+	gone    chan struct{} // told of connections that ended
 }
 
 // New checks the configuration and returns a server that listens nowhere yet.
@@ -122,7 +123,7 @@ func New(c Config, spool Spool, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		c: c, domains: map[string]bool{}, spool: spool, memory: semaphore.NewWeighted(c.Memory), log: log.With("room", "smtpd"),
 		networks: newMeter[netip.Prefix](c.Network, c.Clock), senders: newMeter[string](c.Domain, c.Clock),
-		conns: map[*conn]struct{}{},
+		conns: map[*conn]struct{}{}, gone: make(chan struct{}, 1),
 	}
 	for _, d := range c.Domains {
 		s.domains[strings.ToLower(d)] = true
@@ -170,6 +171,24 @@ func (s *Server) Serve(l net.Listener, lmtp bool) error {
 	s.servers = append(s.servers, server)
 	s.mu.Unlock()
 	return server.Serve(&listener{l, s})
+}
+
+// Drain returns when the last connection has ended, or ctx has. It ends none,
+// and does not keep new ones out: the caller sees to it that none come.
+func (s *Server) Drain(ctx context.Context) {
+	for {
+		s.mu.Lock()
+		open := len(s.conns)
+		s.mu.Unlock()
+		if open == 0 {
+			return
+		}
+		select {
+		case <-s.gone:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Shutdown stops listening, ends the connections that wait for a command with

@@ -174,6 +174,12 @@ func (s *Store) Close() error {
 // Shared reports whether other servers may work on the same database.
 func (s *Store) Shared() bool { return s.session != nil }
 
+// Touch begins and ends a transaction that changes nothing: it tells whether
+// the database answers somebody who wants to write.
+func (s *Store) Touch(ctx context.Context) error {
+	return s.write(ctx, "touch", func(handle) error { return nil })
+}
+
 // Path returns where the SQLite file lies; "" if it is no file.
 func (s *Store) Path() string { return s.path }
 

@@ -30,7 +30,7 @@ type verdictKey struct {
 // kept is a verdict without the certificate itself, which takes 4 KB where the rest takes 400 octets: who asks again has
 // it, and the authorities above it are few.
 type kept struct {
-	verdict  Verdict // its Path begins with the issuer
+	verdict  Verdict   // its Path begins with the issuer
 	from     time.Time // latest notBefore on the path
 	borrowed []*x509.Certificate
 }
