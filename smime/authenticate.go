@@ -36,8 +36,8 @@ type Claim struct {
 	Rcpt []string
 }
 
-// maxSigningAhead is how far a signer's clock may be ahead (invariant 4 (f)).
-const maxSigningAhead = time.Hour
+// MaxSigningAhead is how far a signer's clock may be ahead (invariant 4 (f)).
+const MaxSigningAhead = time.Hour
 
 // The sources of From: the header of the message, or that which header protection covers.
 const (
@@ -265,7 +265,7 @@ func timely(signed time.Time, c Claim) bool {
 	if c.MaxSigningAge == 0 || signed.IsZero() {
 		return true
 	}
-	return !signed.After(c.Received.Add(maxSigningAhead)) && !signed.Before(c.Received.Add(-c.MaxSigningAge))
+	return !signed.After(c.Received.Add(MaxSigningAhead)) && !signed.Before(c.Received.Add(-c.MaxSigningAge))
 }
 
 // reasonOf is the one table from errors to reason words.

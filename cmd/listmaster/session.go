@@ -28,16 +28,8 @@ type session struct {
 // withSession opens everything, acts, and closes everything.
 func withSession(c *cobra.Command, g *globals, act func(ctx context.Context, s *session) error) error {
 	ctx := c.Context()
-	settings, _, err := config.Load(g.config)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &admin.Error{Kind: admin.Environment, What: err.Error(), Err: err,
-			Hint: "`listd config init --config " + g.config + "` writes one; --config names another"}
-	}
+	settings, actor, err := configured(g)
 	if err != nil {
-		return err
-	}
-	actor := "listmaster (user " + whoami() + ")"
-	if err := becomeOwner(settings.DataDir); err != nil {
 		return err
 	}
 	log := slog.New(slog.DiscardHandler)
@@ -62,6 +54,19 @@ func withSession(c *cobra.Command, g *globals, act func(ctx context.Context, s *
 		p.Directories = append(p.Directories, d)
 	}
 	return act(ctx, &session{Admin: admin.New(p), config: settings, parts: parts})
+}
+
+// configured reads the configuration and becomes the server's user, and says who acts.
+func configured(g *globals) (settings *config.Config, actor string, err error) {
+	settings, _, err = config.Load(g.config)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", &admin.Error{Kind: admin.Environment, What: err.Error(), Err: err,
+			Hint: "`listd config init --config " + g.config + "` writes one; --config names another"}
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	return settings, "listmaster (user " + whoami() + ")", becomeOwner(settings.DataDir)
 }
 
 // whoami names the person at the terminal: who called sudo, else the user.

@@ -84,7 +84,7 @@ func (d *Distributor) authorize(ctx context.Context, s Submission, m memory) ver
 	v := verdict{state: store.ItemRejected, method: scenario.SMTP, sender: d.sender(s)}
 	switch {
 	case s.Author.Authenticated:
-		v.method = scenario.SMIME
+		v.method = scenario.SMIME // if nothing shows that it was made after a restore, the editors have the last word
 	case !s.Item.Confirmed.IsZero() && s.Item.Confirmed.Same(v.sender):
 		v.method, v.signature = scenario.MD5, s.Author.Reason
 	default:
@@ -125,6 +125,9 @@ func (d *Distributor) authorize(ctx context.Context, s Submission, m memory) ver
 	}
 	if v.state == store.ItemDistributing && s.List.Policy.AutoSubmitted == list.AutoEditor && automatic(s.Message.Outer.Header()) {
 		v.state, v.reason = store.ItemHeld, reasonAutomatic
+	}
+	if v.state == store.ItemDistributing && s.Unproven {
+		v.state, v.reason = store.ItemHeld, string(trust.Replay)
 	}
 	if (s.Message.Encrypted || !s.Readable()) && !s.Author.Authenticated && (v.state != store.ItemDistributing || s.List.Policy.UnsignedEncrypted != list.AllowUnsigned) {
 		v.answer = neutral // whatever came of it (invariant 3)
@@ -276,7 +279,7 @@ func (d *Distributor) decidePost(ctx context.Context, item store.Item, l list.Li
 		Item: item.ID, State: v.state, Reason: v.reason, Detail: v.detail(), Method: string(v.method),
 		MessageID: oneLine(compose.MessageID(s.Message.Outer.Header())), Encrypted: s.Message.Encrypted, Traces: v.traces,
 	}
-	if s.Author.Authenticated && v.reason != reasonDuplicate {
+	if s.Author.Authenticated && v.reason != reasonDuplicate && !(s.Unproven && s.Item.Approved.IsZero()) {
 		decided.Author = v.sender
 		if err := d.harvest(ctx, s, &decided); err != nil {
 			return false, fmt.Errorf("harvesting: %w", err)

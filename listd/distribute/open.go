@@ -21,6 +21,11 @@ type Submission struct {
 	List    list.List
 	Message *smime.Message
 	Author  smime.Authentication
+
+	// Unproven: the database was restored from a backup, and nothing shows that the
+	// author's signature was made since: it may have served before, in the time
+	// that was lost.
+	Unproven bool
 }
 
 // Readable tells whether there is content that could be distributed.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/smime"
 	"github.com/sealist/sealist/smime/trust"
 )
 
@@ -31,6 +32,7 @@ type memory struct {
 	replayed  bool          // the author's signature came before, at another list that he did not mean this one by
 	sameKey   bool          // its content-encryption key encrypted something else at this list
 	foreign   bool          // its content-encryption key came before at another list
+	unproven  bool          // its author's signature may have come in the time that a restored database does not know
 }
 
 // recall asks whether a post, or what it was made from, came before
@@ -60,7 +62,23 @@ func (d *Distributor) recall(ctx context.Context, s Submission) (memory, error) 
 		return m, fmt.Errorf("asking whether the post came before: %w", err)
 	}
 	m.judge(s, seen, d.CrossPostWindow)
+	restored, err := d.Store.Restored(ctx)
+	if err != nil {
+		return m, err
+	}
+	m.unproven = unproven(s, restored)
 	return m, nil
+}
+
+// unproven tells whether an author's signature may be older than the last
+// restore. That a signer says when he signed is proof enough here: whoever sends
+// his mail again cannot change it, and he himself may send it twice. What was
+// in the spool at the time of the backup has met the whole ledger.
+func unproven(s Submission, restored time.Time) bool {
+	if restored.IsZero() || !s.Author.Authenticated || s.Item.Received.Before(restored) {
+		return false
+	}
+	return !s.Author.Signer.SigningTime.After(restored.Add(smime.MaxSigningAhead))
 }
 
 // signature is what tells an author's signature from every other: his key, and what he signed.
@@ -105,6 +123,7 @@ func (m memory) apply(s Submission) Submission {
 	if m.replayed && s.Author.Authenticated {
 		s.Author.Authenticated, s.Author.Signer, s.Author.Reason = false, nil, trust.Replay
 	}
+	s.Unproven = m.unproven && s.Author.Authenticated
 	return s
 }
 

@@ -47,6 +47,11 @@ func (s *Store) Copy(ctx context.Context, to *Store) (done []Copied, err error) 
 		}
 		defer lock.release()
 	}
+	return s.copyTo(ctx, to)
+}
+
+// copyTo copies what there is at one moment.
+func (s *Store) copyTo(ctx context.Context, to *Store) (done []Copied, err error) {
 	source, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: s.dialect.snapshot})
 	if err != nil {
 		return nil, s.wrap("copy", err)

@@ -1,7 +1,10 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -98,5 +101,53 @@ func TestCopyHasEveryTable(t *testing.T) {
 	}
 	if len(tables) < len(store.CopiedTables) {
 		t.Errorf("%v", tables)
+	}
+}
+
+// A backup is made while a server works, and a restored database tells that it is one; tokens end.
+func TestBackupAndRestore(t *testing.T) {
+	w := newWorld(t)
+	w.members(5)
+	id := w.accept("x")
+	w.distribute(id)
+	w.must(w.LockServer(w.ctx, "n1"))
+	w.must(w.PutToken(w.ctx, store.TokenRow{ID: 5, Purpose: "challenge", Expires: w.clock.now().Add(time.Hour)}))
+	path := filepath.Join(t.TempDir(), "backup")
+	_, err := w.Backup(w.ctx, path)
+	w.must(err)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if _, err := w.Backup(w.ctx, path); !errors.Is(err, os.ErrExist) {
+		t.Errorf("over another file: %v", err)
+	}
+	before, err := os.ReadFile(path)
+	w.must(err)
+
+	to := w.other()
+	w.clock.add(time.Hour)
+	if at, err := to.Restored(w.ctx); !at.IsZero() || err != nil {
+		t.Error(at, err)
+	}
+	_, err = to.Restore(w.ctx, path)
+	w.must(err)
+	if at, err := to.Restored(w.ctx); !at.Equal(w.clock.now()) || err != nil {
+		t.Error(at, err)
+	}
+	if n, err := to.Number(w.ctx, `SELECT count(*) FROM token`); n != 0 || err != nil {
+		t.Errorf("%d tokens, %v", n, err)
+	}
+	if item, err := to.Item(w.ctx, id); err != nil || item.Copies != 5 {
+		t.Errorf("%+v, %v", item, err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("the backup has changed: %v", err)
+	}
+	left, err := filepath.Glob(filepath.Dir(path) + "/*")
+	if len(left) != 1 || err != nil {
+		t.Errorf("%v, %v", left, err)
+	}
+	if _, err := to.Restore(w.ctx, path); !errors.Is(err, store.ErrNotEmpty) {
+		t.Errorf("over another database: %v", err)
 	}
 }
