@@ -56,7 +56,7 @@ func (d *Distributor) commands(ctx context.Context, item store.Item, l list.List
 	if err := d.Store.Decide(ctx, decided); err != nil {
 		return fmt.Errorf("writing the decision: %w", err)
 	}
-	d.log.Info("commands", "spool_id", item.ID, "to", item.ForwardPath, "reason", decided.Reason, "detail", decided.Detail)
+	d.log.Info("commands", "spool_id", item.ID, "stage", "command", "list", l.Address, "to", item.ForwardPath, "reason", decided.Reason, "detail", decided.Detail)
 	d.Parts.Wake()
 	return nil
 }

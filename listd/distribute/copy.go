@@ -58,7 +58,7 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, wait bool, 
 	// A poisonous post must not delay the others of its batch (invariant 9).
 	defer func() {
 		if p := recover(); p != nil {
-			d.log.Error("panic while rendering copies", "spool_id", item, "panic", fmt.Sprintf("%T", p))
+			d.log.Error("panic while rendering copies", "stage", "render", "spool_id", item, "panic", fmt.Sprintf("%T", p))
 			fill(queue.Delayed{Reason: errPanic.Error()})
 		}
 	}()

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -54,19 +55,37 @@ func (c *committer) run(ctx context.Context) {
 // write commits a batch, trying again for as long as the database refuses.
 func (c *committer) write(ctx context.Context, batch []store.Outcome) {
 	for ctx.Err() == nil {
-		c.q.inHand.leave(batch) // before the commit, after which one that is delayed may be claimed again
+		subjects := c.q.inHand.leave(batch) // before the commit, after which one that is delayed may be claimed again
 		err := c.q.store.Complete(ctx, batch)
 		if err == nil {
 			c.q.moved.Beat()
+			c.tell(ctx, batch, subjects)
 			crashpoint.At(crashpoint.QueueResultCommitted)
 			if slices.ContainsFunc(batch, func(o store.Outcome) bool { return len(o.Notices) > 0 }) {
 				c.q.Wake()
 			}
 			return
 		}
-		c.q.inHand.keep(batch)
+		c.q.inHand.keep(batch, subjects)
 		c.q.log.Error("cannot write results, trying again in a second", "results", len(batch), "err", err)
 		pause(ctx, time.Second)
+	}
+}
+
+// tell writes a line for every result: at level debug for a copy that the next
+// hop took, which is what happens to most of them.
+func (c *committer) tell(ctx context.Context, batch []store.Outcome, subjects []subject) {
+	for i, o := range batch {
+		level := slog.LevelInfo
+		if o.State == store.DeliveryRelayed {
+			level = slog.LevelDebug
+		}
+		if !c.q.log.Enabled(ctx, level) {
+			continue
+		}
+		s := subjects[i]
+		c.q.log.Log(ctx, level, "delivery", "stage", "relay", "spool_id", s.item, "rcpt", s.rcpt, "kind", s.kind, "state", o.State,
+			"attempts", o.Attempts, "code", o.Code, "enhanced", o.Enhanced, "text", o.Text, "reason", o.Reason)
 	}
 }
 

@@ -12,38 +12,48 @@ import (
 // of the clock they are due again while a worker still has them, and a claim
 // returns them a second time. They are left to the worker who has them.
 type inHand struct {
-	mu  sync.Mutex
-	ids map[int64]struct{}
+	mu   sync.Mutex
+	held map[int64]subject
+}
+
+// subject is what the log calls a delivery.
+type subject struct {
+	item, rcpt string
+	kind       store.DeliveryKind
 }
 
 // take takes claimed deliveries into hand and returns those that were not.
 func (h *inHand) take(claimed []store.Delivery) []store.Delivery {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.ids == nil {
-		h.ids = map[int64]struct{}{}
+	if h.held == nil {
+		h.held = map[int64]subject{}
 	}
 	return slices.DeleteFunc(claimed, func(d store.Delivery) bool {
-		_, have := h.ids[d.ID]
-		h.ids[d.ID] = struct{}{}
+		_, have := h.held[d.ID]
+		h.held[d.ID] = subject{d.Item, d.Address.String(), d.Kind}
 		return have
 	})
 }
 
-// leave says that results are about to be committed.
-func (h *inHand) leave(outcomes []store.Outcome) {
+// leave says that results are about to be committed, and returns what they are
+// about.
+func (h *inHand) leave(outcomes []store.Outcome) []subject {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, o := range outcomes {
-		delete(h.ids, o.Delivery)
+	left := make([]subject, len(outcomes))
+	for i, o := range outcomes {
+		left[i] = h.held[o.Delivery]
+		delete(h.held, o.Delivery)
 	}
+	return left
 }
 
 // keep says that they could not be.
-func (h *inHand) keep(outcomes []store.Outcome) {
+func (h *inHand) keep(outcomes []store.Outcome, left []subject) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, o := range outcomes {
-		h.ids[o.Delivery] = struct{}{}
+	for i, o := range outcomes {
+		h.held[o.Delivery] = left[i]
 	}
 }

@@ -434,7 +434,7 @@ var errPanic = errors.New("internal error")
 func (q *Queue) render(ctx context.Context, batch []store.Delivery) (out []Rendering) {
 	defer func() {
 		if p := recover(); p != nil {
-			q.log.Error("panic while rendering a batch", "item", batch[0].Item, "panic", fmt.Sprintf("%T", p))
+			q.log.Error("panic while rendering a batch", "stage", "render", "spool_id", batch[0].Item, "panic", fmt.Sprintf("%T", p))
 			out = make([]Rendering, len(batch))
 			for i := range out {
 				out[i] = Delayed{Reason: errPanic.Error()}
@@ -448,7 +448,7 @@ func (q *Queue) render(ctx context.Context, batch []store.Delivery) (out []Rende
 func (q *Queue) parts(s sendable) (out []relay.Segment, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			q.log.Error("panic while sealing a copy", "item", s.delivery.Item, "delivery", s.delivery.ID, "panic", fmt.Sprintf("%T", p))
+			q.log.Error("panic while sealing a copy", "stage", "render", "spool_id", s.delivery.Item, "rcpt", s.delivery.Address, "delivery", s.delivery.ID, "panic", fmt.Sprintf("%T", p))
 			err = errPanic
 		}
 	}()

@@ -134,10 +134,11 @@ func copyTable(ctx context.Context, from, to handle, table string) (n int64, err
 		if err := rows.Scan(into...); err != nil {
 			return n, err
 		}
-		for _, v := range row {
+		for i, v := range row {
 			switch v := v.(type) {
 			case []byte:
 				octets += len(v)
+				row[i] = append([]byte{}, v...) // an empty one is read as nil, which would be written as NULL
 			case string:
 				octets += len(v)
 			}

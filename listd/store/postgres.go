@@ -70,14 +70,10 @@ func numberPlaceholders(query string) string {
 	}
 }
 
-// cleanArgs makes of parameters what SQLite makes of them, and replaces what
-// PostgreSQL does not take in a text: NUL and what is not UTF-8. Both come from outside, as in a Message-ID.
+// cleanArgs replaces what PostgreSQL does not take in a text: NUL and what is
+// not UTF-8. Both come from outside, as in a Message-ID.
 func cleanArgs(args []any) []any {
 	for i, a := range args {
-		if octets, is := a.([]byte); is && octets == nil {
-			args[i] = []byte{} // as SQLite takes it; NULL is nil
-			continue
-		}
 		switch v := reflect.ValueOf(a); v.Kind() {
 		case reflect.String:
 			args[i] = cleanText(v.String())
