@@ -98,7 +98,7 @@ func (c *conn) flush() (int64, error) {
 func (c *conn) send(out net.Buffers) (int64, error) {
 	var n int64
 	for len(out) > 0 {
-		if err := c.nc.SetWriteDeadline(time.Now().Add(c.relay.c.DataTimeout)); err != nil {
+		if err := c.nc.SetWriteDeadline(time.Now().Add(c.hop.c.DataTimeout)); err != nil {
 			return n, err
 		}
 		var part net.Buffers
