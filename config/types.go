@@ -189,11 +189,13 @@ type Relay struct {
 	// Empty: those of the system.
 	CAFile string `mapstructure:"cafile"`
 
-	// Connections kept to the hop at most.
+	// Connections kept to the hop at most; to each of them, if there are
+	// several.
 	Connections int `mapstructure:"connections" min:"1" max:"256"`
 
-	// Several next hops in place of one address.
-	Hops []Hop `mapstructure:"hops" effect:"none"`
+	// Next hops in place of relay.address. One that cannot be reached or does
+	// not take mail is put aside for a while, and the others take over.
+	Hops []Hop `mapstructure:"hops"`
 }
 
 // Hop is one of several next hops.
@@ -201,19 +203,22 @@ type Hop struct {
 	// `host:port`, or the path of a unix socket.
 	Address string `mapstructure:"address"`
 
-	// `smtp` or `lmtp`.
+	// `smtp` or `lmtp`; `smtp` unless set. A unix socket speaks `lmtp`.
 	Protocol string `mapstructure:"protocol" values:"smtp|lmtp"`
 
-	// As relay.tls.
+	// As relay.tls, which holds unless this is set.
 	TLS string `mapstructure:"tls" values:"none|opportunistic|required|implicit"`
 
-	// As relay.cafile.
+	// As relay.cafile, which holds unless this is set.
 	CAFile string `mapstructure:"cafile"`
 
-	// File with `user:password` for SMTP AUTH.
+	// File with `user:password` for SMTP AUTH by SCRAM-SHA-256, PLAIN or LOGIN.
+	// A hop that is neither on loopback nor a socket must then have tls
+	// `required` or `implicit`.
 	AuthFile string `mapstructure:"auth_file"`
 
-	// Share of the mail this hop gets, beside the others'.
+	// Share of the mail this hop gets, beside the others'. 0: only while no hop
+	// with a weight takes mail; if none has a weight, all get the same.
 	Weight int `mapstructure:"weight" min:"0" max:"1000"`
 }
 
