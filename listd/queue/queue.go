@@ -342,7 +342,9 @@ func (q *Queue) send(soft, hard context.Context, ready []sendable, c *committer)
 				c.add(q.later(s.delivery, store.Outcome{Reason: "sealing: " + err.Error()}))
 				continue
 			}
-			return relay.Transaction{ReversePath: s.copy.ReversePath, ForwardPath: s.delivery.Address.String(), Body: parts, Tag: s}, true
+			return relay.Transaction{
+				ReversePath: s.copy.ReversePath, ForwardPath: s.delivery.Address.String(), EnvelopeID: s.delivery.Item, Body: parts, Tag: s,
+			}, true
 		}
 		return relay.Transaction{}, false
 	}
