@@ -57,6 +57,7 @@ func FuzzDialogue(f *testing.F) {
 		f.Add([]byte(s), true)
 	}
 	f.Fuzz(func(t *testing.T, octets []byte, account bool) {
+		defer time.AfterFunc(20*time.Second, func() { panic("no end of it") }).Stop() // no octets keep it for long
 		var heard []*bytes.Buffer
 		scripts := bytes.Split(octets, []byte{0x1e})
 		dials := 0
