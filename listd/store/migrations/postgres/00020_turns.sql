@@ -1,0 +1,10 @@
+-- +goose Up
+-- Lists take turns, and what is no copy stands in a queue of its own.
+CREATE INDEX delivery_turn ON delivery (list, due, id) WHERE due IS NOT NULL AND kind = 'copy';
+CREATE INDEX delivery_notice ON delivery (due, id) WHERE due IS NOT NULL AND kind <> 'copy';
+-- copies of these lists wait until somebody resumes them
+CREATE TABLE pause (
+  list  BIGINT PRIMARY KEY, -- 0: all
+  actor TEXT COLLATE "C" NOT NULL,
+  at    BIGINT NOT NULL
+);
