@@ -149,7 +149,7 @@ func (s *Store) prepareHot(ctx context.Context) (*hotStatements, error) {
 		stmt **sql.Stmt
 		text string
 	}{
-		{&h.notices, claimColumns + `WHERE kind <> 'copy' AND due <= ? ORDER BY due, id LIMIT ?` + s.dialect.skipLocked},
+		{&h.notices, claimColumns + `WHERE kind = 'notice' AND due <= ? ORDER BY due, id LIMIT ?` + s.dialect.skipLocked},
 		{&h.turns, dueTurns},
 		{&h.copies, claimColumns + `WHERE kind = 'copy' AND list = ? AND due <= ? ORDER BY due, id LIMIT ?` + s.dialect.skipLocked},
 		{&h.lease, `UPDATE delivery SET owner = ?, due = ? WHERE id ` + s.dialect.inIDs},

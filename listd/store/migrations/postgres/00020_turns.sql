@@ -1,7 +1,7 @@
 -- +goose Up
--- Lists take turns, and what is no copy stands in a queue of its own.
+-- Lists take turns, and notices stand in a queue of their own.
 CREATE INDEX delivery_turn ON delivery (list, due, id) WHERE due IS NOT NULL AND kind = 'copy';
-CREATE INDEX delivery_notice ON delivery (due, id) WHERE due IS NOT NULL AND kind <> 'copy';
+CREATE INDEX delivery_notice ON delivery (kind, due, id) WHERE due IS NOT NULL AND kind = 'notice';
 -- copies of these lists wait until somebody resumes them
 CREATE TABLE pause (
   list  BIGINT PRIMARY KEY, -- 0: all
