@@ -234,6 +234,11 @@ type Queue struct {
 	// Age at which a copy that still cannot go is given up.
 	Lifetime Duration `mapstructure:"lifetime" min:"1m" max:"30d"`
 
+	// How long it is known what became of a post and of each copy
+	// (`listmaster queue show`). Its octets go after 7 days, or when no copy
+	// waits for a certificate any more.
+	Keep Duration `mapstructure:"keep" min:"7d" max:"3650d"`
+
 	// Octets of memory for the messages that are open, to be judged or because
 	// copies of them leave. One takes four times its size; what does not fit
 	// waits, and one that is larger than all of it is opened alone.

@@ -49,3 +49,6 @@ func (s *Store) Tables(ctx context.Context) ([]string, error) {
 	rows, err := s.reader.QueryContext(ctx, query)
 	return collect(rows, err, func(row scanner) (name string, err error) { return name, row.Scan(&name) })
 }
+
+// DueTurns is the query that finds whose turn it is.
+const DueTurns = dueTurns
