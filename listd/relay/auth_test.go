@@ -68,7 +68,10 @@ func (s *guardedSession) Auth(mechanism string) (sasl.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	stored := client.GetStoredCredentials(scram.KeyFactors{Salt: "salt of some octets", Iters: 4096})
+	stored, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: "salt of some octets", Iters: 4096})
+	if err != nil {
+		return nil, err
+	}
 	server, err := scram.SHA256.NewServer(func(user string) (scram.StoredCredentials, error) {
 		if user != authUser {
 			return scram.StoredCredentials{}, errWrong
