@@ -2,6 +2,7 @@ package listd
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/sealist/sealist/config"
 	"github.com/sealist/sealist/listd/relay"
@@ -37,4 +38,13 @@ func (s *Sealist) hop(h config.Hop) (relay.Config, error) {
 		c.Auth = &relay.Auth{User: user, Password: password.Reveal}
 	}
 	return c, nil
+}
+
+// nextHops names them for the log.
+func (s *Sealist) nextHops() string {
+	var urls []string
+	for _, h := range s.Config.Relay.NextHops() {
+		urls = append(urls, h.URL())
+	}
+	return strings.Join(urls, " ")
 }

@@ -94,15 +94,15 @@ func (c *choice) soonest(tried []bool) int {
 	return best
 }
 
-// failed puts a hop aside and returns for how long. Sends that fail together
-// count once.
+// failed puts a hop aside and returns for how long; 0 if it was aside already:
+// Sends that fail together count once.
 func (c *choice) failed(i int, now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &c.hops[i]
 	s.trying = false
 	if now.Before(s.until) {
-		return s.until.Sub(now)
+		return 0
 	}
 	wait := asideMin
 	for range s.failures {

@@ -177,8 +177,7 @@ func (r *Relay) Send(ctx context.Context, next func() (Transaction, bool), repor
 			return nil
 		}
 		trouble = fmt.Errorf("relay to %s: %w", s.hop.c.URL, err)
-		aside := r.choice.failed(i, r.clock())
-		if len(r.hops) > 1 {
+		if aside := r.choice.failed(i, r.clock()); aside > 0 && len(r.hops) > 1 {
 			s.hop.log.Warn("next hop is in trouble and put aside", "err", escape(err.Error()), "for", aside)
 		}
 	}
