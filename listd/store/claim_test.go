@@ -299,3 +299,28 @@ func TestOctetsAreWrittenOnce(t *testing.T) {
 	}
 	w.must(w.Postpone(w.ctx, w.accept("y"), "x", now))
 }
+
+// What a claim leased whose answer was lost is free again once its owner says what he has.
+func TestStrayLeases(t *testing.T) {
+	w := newWorld(t)
+	w.posted("news2", 3)
+	item, lost := w.accept("x"), w.accept("y")
+	now := w.clock.now()
+	claimed, err := w.ClaimDeliveries(w.ctx, "n/1", now, now.Add(time.Hour), 10)
+	w.must(err)
+	_, err = w.ClaimItems(w.ctx, "n/1", now, now.Add(time.Hour), 10)
+	w.must(err)
+	w.must(w.ReleaseStrayDeliveries(w.ctx, "n/1", []int64{claimed[1].ID}))
+	w.must(w.ReleaseStrayItems(w.ctx, "n/1", []string{item}))
+	again, err := w.ClaimDeliveries(w.ctx, "n/2", now, now.Add(time.Hour), 10)
+	w.must(err)
+	items, err := w.ClaimItems(w.ctx, "n/2", now, now.Add(time.Hour), 10)
+	w.must(err)
+	if len(again) != 2 || len(items) != 1 || items[0].ID != lost {
+		t.Errorf("%+v, %+v", again, items)
+	}
+	w.must(w.ReleaseStrayItems(w.ctx, "n/1", nil))
+	if i := w.item(item); i.LeasedBy != "" {
+		t.Errorf("%+v", i)
+	}
+}
