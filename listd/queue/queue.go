@@ -92,6 +92,7 @@ type Queue struct {
 	hop      hop
 	domains  domains
 	inHand   inHand
+	stray    bool        // there may be leases of ours that we do not know of; the dispatcher's own
 	moved    pulse.Pulse // something was claimed, looked for in vain, or written down
 }
 
@@ -215,9 +216,16 @@ func (q *Queue) claim(ctx context.Context) ([]store.Delivery, error) {
 	if q.o.Standby != nil && q.o.Standby() {
 		return nil, nil
 	}
+	if q.stray {
+		if err := q.store.ReleaseStrayDeliveries(ctx, q.o.Owner, q.inHand.all()); err != nil {
+			return nil, err
+		}
+		q.stray = false
+	}
 	now := q.o.Clock()
 	claimed, err := q.store.ClaimDeliveries(ctx, q.o.Owner, now, now.Add(q.o.Lease), q.o.Batch*q.o.Workers)
 	if err != nil {
+		q.stray = true // it may have been committed all the same
 		return nil, err
 	}
 	if len(claimed) > 0 {

@@ -107,12 +107,14 @@ const claimColumns = `SELECT id, coalesce(item, 0), list, kind, address, state, 
 
 // dueTurns goes from list to list through the index, whatever the number of
 // copies, and finds those that have one that is due: first those behind the
-// list that had the last turn.
+// list that had the last turn. It asks for the earliest one rather than whether
+// one EXISTS, of which PostgreSQL without statistics makes a hash join that
+// reads every copy.
 const dueTurns = `WITH RECURSIVE turn (list) AS (
 		SELECT min(list) FROM delivery WHERE kind = 'copy' AND due IS NOT NULL
 		UNION ALL
 		SELECT (SELECT min(d.list) FROM delivery AS d WHERE d.kind = 'copy' AND d.due IS NOT NULL AND d.list > turn.list) FROM turn WHERE turn.list IS NOT NULL)
 	SELECT turn.list FROM turn WHERE turn.list IS NOT NULL
-		AND EXISTS (SELECT 1 FROM delivery AS d WHERE d.kind = 'copy' AND d.list = turn.list AND d.due <= ?)
+		AND (SELECT min(d.due) FROM delivery AS d WHERE d.kind = 'copy' AND d.due IS NOT NULL AND d.list = turn.list) <= ?
 		AND NOT EXISTS (SELECT 1 FROM pause WHERE pause.list = turn.list OR pause.list = 0)
 	ORDER BY CASE WHEN turn.list > ? THEN 0 ELSE 1 END, turn.list LIMIT ?`

@@ -31,6 +31,13 @@ func (s *Store) Plan(ctx context.Context, query string) (string, error) {
 	return strings.Join(lines, "\n"), err
 }
 
+// PlanShared is the same for PostgreSQL.
+func (s *Store) PlanShared(ctx context.Context, query string) (string, error) {
+	rows, err := s.reader.QueryContext(ctx, `EXPLAIN `+query)
+	lines, err := collect(rows, err, func(row scanner) (line string, err error) { return line, row.Scan(&line) })
+	return strings.Join(lines, "\n"), err
+}
+
 // ItemName and ItemNumber are the two directions of an item's ID.
 var (
 	ItemName   = itemName
