@@ -156,22 +156,6 @@ func (k *checker) networks(key string, networks []string) {
 	}
 }
 
-// relay checks the next hop.
-func (k *checker) relay(r Relay) {
-	e, err := ParseEndpoint(r.Address)
-	switch {
-	case err != nil:
-		k.mistake("relay.address", err.Error(), endpointRemedy)
-	case strings.HasSuffix(e.Address, ":0") || strings.HasPrefix(e.Address, ":"):
-		k.mistake("relay.address", fmt.Sprintf("%q names no host and port to connect to", r.Address), endpointRemedy)
-	case e.Network == "unix" && (r.TLS == "required" || r.TLS == "implicit"):
-		k.mistake("relay.tls", fmt.Sprintf("%q asks for a verified certificate, but a socket has no name to verify it by", r.TLS), "write none")
-	}
-	if r.CAFile != "" {
-		k.certificates("relay.cafile", r.CAFile, false)
-	}
-}
-
 // queue checks that the times fit each other.
 func (k *checker) queue(q Queue) {
 	switch {

@@ -74,6 +74,7 @@ func world(t *testing.T) string {
 	put(t, folder, "mixed/a.pem", cert, 0o644)
 	put(t, folder, "mixed/b.pem", []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), 0o644)
 	put(t, folder, "secret", []byte("hunter2\n"), 0o600)
+	put(t, folder, "auth", []byte("lists:hun:ter2\n"), 0o600)
 	put(t, folder, "open", []byte("hunter2\n"), 0o644)
 	put(t, folder, "group", []byte("hunter2\n"), 0o640)
 	put(t, folder, "empty", []byte("\n"), 0o600)
@@ -91,6 +92,8 @@ func TestGoodValues(t *testing.T) {
 		"smtp: { trusted_networks: [10.0.0.0/8, '2001:db8::/32', 192.0.2.1/32] }",
 		"relay: { address: 'lmtp:/run/relay', tls: none }",
 		"relay: { tls: required, cafile: cert.pem }",
+		"relay: { hops: [{ address: 'mx1.example.org:25', weight: 3 }, { address: /run/lmtp, protocol: lmtp, auth_file: auth }] }",
+		"relay: { tls: required, hops: [{ address: 'mx1.example.org:25', auth_file: auth }, { address: '127.0.0.1:25', tls: none, auth_file: auth }] }",
 		"trust: { cafile: two.pem, capath: ca, intermediates: cert.der }",
 		"trust: { cafile: cert.pem, intermediates: ca }",
 		"trust: { anchors: [{ cafile: cert.pem, domains: [partner.example] }] }",
@@ -165,6 +168,14 @@ func TestBadValues(t *testing.T) {
 		{"relay: { address: 'smtps://h:465' }", "relay.address", "neither with smtp: nor with lmtp:"},
 		{"relay: { address: 'lmtp:/x', tls: required }", "relay.tls", "no name to verify"},
 		{"relay: { cafile: none }", "relay.cafile", "is a folder"},
+		{"relay: { hops: [{ address: 'smtp://h:25' }] }", "relay.hops[0].address", "no host"},
+		{"relay: { hops: [{ address: 'h:25' }, { address: ':25' }] }", "relay.hops[1].address", "no host and port"},
+		{"relay: { hops: [{ address: /run/x }] }", "relay.hops[0].protocol", "does not speak smtp"},
+		{"relay: { tls: required, hops: [{ address: /run/x, protocol: lmtp }] }", "relay.hops[0].tls", "no name to verify"},
+		{"relay: { hops: [{ address: 'h:25', cafile: none }] }", "relay.hops[0].cafile", "is a folder"},
+		{"relay: { hops: [{ address: 'h:25', auth_file: auth }] }", "relay.hops[0].auth_file", "in between"},
+		{"relay: { tls: required, hops: [{ address: 'h:25', auth_file: secret }] }", "relay.hops[0].auth_file", "user:password"},
+		{"relay: { tls: required, hops: [{ address: 'h:25', auth_file: absent }] }", "relay.hops[0].auth_file", "does not exist"},
 		{"relay: { tls: yes }", "relay.tls", `"yes" is not known`},
 		{"store: { url: 'postgres://u:hunter2@db/x' }", "store.url", "goes over the network"},
 		{"store: { url: 'postgres://db1:5432,db2/x?sslmode=require' }", "store.url", "goes over the network"},

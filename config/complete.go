@@ -52,12 +52,22 @@ func (c *Config) Complete() {
 	for i := range c.Trust.Anchors {
 		c.Trust.Anchors[i].CAFile = under(base, c.Trust.Anchors[i].CAFile)
 	}
+	for i := range c.Relay.Hops {
+		c.Relay.Hops[i].complete(base, c.Relay)
+	}
 	for i := range c.Directories {
 		c.Directories[i].complete(base)
 	}
 	if len(c.Resolver.Order) == 0 {
 		c.Resolver.Order = c.defaultOrder()
 	}
+}
+
+// complete does the same for one next hop.
+func (h *Hop) complete(base string, r Relay) {
+	h.Protocol, h.TLS = cmp.Or(h.Protocol, "smtp"), cmp.Or(h.TLS, r.TLS)
+	h.CAFile = cmp.Or(under(base, h.CAFile), r.CAFile)
+	h.AuthFile = under(base, h.AuthFile)
 }
 
 // complete does the same for one directory.

@@ -189,11 +189,13 @@ type Relay struct {
 	// Empty: those of the system.
 	CAFile string `mapstructure:"cafile"`
 
-	// Connections kept to the hop at most.
+	// Connections kept to the hop at most; to each of them, if there are
+	// several.
 	Connections int `mapstructure:"connections" min:"1" max:"256"`
 
-	// Several next hops in place of one address.
-	Hops []Hop `mapstructure:"hops" effect:"none"`
+	// Next hops in place of relay.address. One that cannot be reached or does
+	// not take mail is put aside for a while, and the others take over.
+	Hops []Hop `mapstructure:"hops"`
 }
 
 // Hop is one of several next hops.
@@ -201,19 +203,22 @@ type Hop struct {
 	// `host:port`, or the path of a unix socket.
 	Address string `mapstructure:"address"`
 
-	// `smtp` or `lmtp`.
+	// `smtp` or `lmtp`; `smtp` unless set. A unix socket speaks `lmtp`.
 	Protocol string `mapstructure:"protocol" values:"smtp|lmtp"`
 
-	// As relay.tls.
+	// As relay.tls, which holds unless this is set.
 	TLS string `mapstructure:"tls" values:"none|opportunistic|required|implicit"`
 
-	// As relay.cafile.
+	// As relay.cafile, which holds unless this is set.
 	CAFile string `mapstructure:"cafile"`
 
-	// File with `user:password` for SMTP AUTH.
+	// File with `user:password` for SMTP AUTH by SCRAM-SHA-256, PLAIN or LOGIN.
+	// A hop that is neither on loopback nor a socket must then have tls
+	// `required` or `implicit`.
 	AuthFile string `mapstructure:"auth_file"`
 
-	// Share of the mail this hop gets, beside the others'.
+	// Share of the mail this hop gets, beside the others'. 0: only while no hop
+	// with a weight takes mail; if none has a weight, all get the same.
 	Weight int `mapstructure:"weight" min:"0" max:"1000"`
 }
 
@@ -228,6 +233,11 @@ type Queue struct {
 
 	// Age at which a copy that still cannot go is given up.
 	Lifetime Duration `mapstructure:"lifetime" min:"1m" max:"30d"`
+
+	// How long it is known what became of a post and of each copy
+	// (`listmaster queue show`). Its octets go after 7 days, or when no copy
+	// waits for a certificate any more.
+	Keep Duration `mapstructure:"keep" min:"7d" max:"3650d"`
 
 	// Octets of memory for the messages that are open, to be judged or because
 	// copies of them leave. One takes four times its size; what does not fit

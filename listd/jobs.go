@@ -67,15 +67,21 @@ func (s *Sealist) refreshCRLs(ctx context.Context) (string, error) {
 	return s.Revocation.Refresh(ctx)
 }
 
-// purge removes the octets of posts that have been finished for long.
+// purge removes the octets of posts that have been finished for long, and, much
+// later, what is known of them.
 func (s *Sealist) purge(ctx context.Context) (string, error) {
 	withheld, err := s.withheldUntil(ctx)
 	if err != nil {
 		return "", err
 	}
-	n, err := s.Store.Purge(ctx, s.o.Clock().Add(-keepFinished), withheld)
-	if n == 0 {
+	now := s.o.Clock()
+	octets, err := s.Store.Purge(ctx, now.Add(-keepFinished), withheld)
+	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("removed the octets of %d finished posts", n), err
+	rows, err := s.Store.PurgeRows(ctx, now.Add(-time.Duration(s.Config.Queue.Keep)))
+	if err != nil || octets+rows == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("removed the octets of %d finished posts, and what was known of %d", octets, rows), nil
 }

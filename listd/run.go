@@ -16,7 +16,6 @@ import (
 	"github.com/sealist/sealist/listd/distribute"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/queue"
-	"github.com/sealist/sealist/listd/relay"
 	"github.com/sealist/sealist/listd/smtpd"
 	"github.com/sealist/sealist/listd/store"
 )
@@ -128,18 +127,6 @@ func (s *Sealist) harvester() *harvest.Harvest {
 		return nil
 	}
 	return s.Harvest
-}
-
-// relay makes the connection pool to the next hop.
-func (s *Sealist) relay() (*relay.Relay, error) {
-	tls, err := clientTLS(s.Config.Relay.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("reading relay.cafile: %w", err)
-	}
-	return relay.New(relay.Config{
-		URL: s.Config.Relay.Address, TLS: relay.TLSMode(s.Config.Relay.TLS), TLSConfig: tls,
-		Hello: s.hostname(), Connections: s.Config.Relay.Connections,
-	}, s.log)
 }
 
 // inbound makes the server that takes mail.

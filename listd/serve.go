@@ -74,7 +74,7 @@ func (s *Sealist) ready(doors []door) {
 	for i, d := range doors {
 		urls[i] = d.url
 	}
-	s.log.Info("ready", "listen", urls, "relay", s.Config.Relay.Address)
+	s.log.Info("ready", "listen", urls, "relay", s.nextHops())
 	if s.o.Ready != nil {
 		s.o.Ready(urls)
 	}

@@ -54,7 +54,7 @@ func newRoot() *cobra.Command {
 	cli.ConfigFlag(root, &g.config)
 	root.PersistentFlags().BoolVar(&g.json, "json", false, "answer in JSON")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(serveCommand(g), demoCommand(), configCommand(g), versionCommand(g))
+	root.AddCommand(serveCommand(g), demoCommand(), benchCommand(g), configCommand(g), versionCommand(g))
 	cli.UsageErrors(root)
 	return root
 }

@@ -14,30 +14,95 @@ import (
 )
 
 func queueCommand(g *globals) *cobra.Command {
-	return group("queue", "look at posts and their copies", queueLs(g), queueShow(g), queueRetry(g))
+	return group("queue", "look at posts and their copies", queueLs(g), queueShow(g), queuePause(g), queueResume(g), queueRetry(g), queueCancel(g))
 }
 
 func queueRetry(g *globals) *cobra.Command {
-	var withheld bool
-	c := &cobra.Command{Use: "retry --withheld [LIST|ID]", Short: "try copies again that were withheld for want of a certificate", Args: cobra.MaximumNArgs(1),
-		Long: "Queues the withheld copies of a post, of a list or of all again. Whoever still has no\n" +
-			"usable certificate has his withheld again. The server does this by itself as soon as\n" +
-			"it learns of a certificate, and every quarter of an hour.",
+	var withheld, all bool
+	c := &cobra.Command{Use: "retry LIST | ID | --all", Short: "try again now what waits for its next attempt", Args: cobra.MaximumNArgs(1),
+		Long: "Makes due what waits for its next attempt: copies, service mail, and posts that could not be decided on. With --withheld those\n" +
+			"copies that wait for a certificate: whoever still has no usable one has his withheld again. The server does all of that by\n" +
+			"itself; withheld copies as soon as it learns of a certificate, and every quarter of an hour.",
 		RunE: func(c *cobra.Command, args []string) error {
-			if !withheld {
-				return &admin.Error{Kind: admin.Usage, What: "nothing was chosen", Hint: "give --withheld; copies that are delayed are tried again by themselves"}
+			if len(args) == 0 && !all && !withheld || len(args) > 0 && all {
+				return &admin.Error{Kind: admin.Usage, What: "name a list or a post, or give --all"}
 			}
 			return withSession(c, g, func(ctx context.Context, s *session) error {
-				n, err := s.RetryWithheld(ctx, optional(args))
-				if err != nil || g.json {
-					return orJSON(c, err, map[string]int{"copies": n})
+				if withheld {
+					n, err := s.RetryWithheld(ctx, optional(args))
+					if err != nil || g.json {
+						return orJSON(c, err, map[string]int{"copies": n})
+					}
+					_, err = fmt.Fprintf(c.OutOrStdout(), "queued %d copies\n", n)
+					return err
 				}
-				_, err = fmt.Fprintf(c.OutOrStdout(), "queued %d copies\n", n)
+				r, err := s.Retry(ctx, optional(args))
+				if err != nil || g.json {
+					return orJSON(c, err, r)
+				}
+				_, err = fmt.Fprintf(c.OutOrStdout(), "%d mails and %d posts are tried again now\n", r.Copies, r.Posts)
 				return err
 			})
 		}}
 	c.Flags().BoolVar(&withheld, "withheld", false, "those without a usable certificate")
+	c.Flags().BoolVar(&all, "all", false, "of all lists")
 	return c
+}
+
+func queuePause(g *globals) *cobra.Command {
+	var all bool
+	c := &cobra.Command{Use: "pause [LIST | --all]", Short: "let copies wait; without a list, show what is paused", Args: cobra.MaximumNArgs(1),
+		Long: "The copies of a paused list wait until `listmaster queue resume`. Posts are taken and decided on as ever, service mail\n" +
+			"leaves, and copies that are on their way still arrive. Copies that wait longer than queue.lifetime are not given up for that.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return withSession(c, g, func(ctx context.Context, s *session) error {
+				if len(args) > 0 || all {
+					return s.Pause(ctx, optional(args))
+				}
+				paused, err := s.Pauses(ctx)
+				if err != nil || g.json {
+					return orJSON(c, err, paused)
+				}
+				var rows [][]string
+				for _, p := range paused {
+					rows = append(rows, []string{p.Address, moment(p.At), p.Actor})
+				}
+				return table(c.OutOrStdout(), []string{"LIST", "SINCE", "BY"}, rows)
+			})
+		}}
+	c.Flags().BoolVar(&all, "all", false, "those of all lists")
+	return c
+}
+
+func queueResume(g *globals) *cobra.Command {
+	var all bool
+	c := &cobra.Command{Use: "resume LIST | --all", Short: "end a pause", Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if all == (len(args) > 0) {
+				return &admin.Error{Kind: admin.Usage, What: "name a list, or give --all"}
+			}
+			return withSession(c, g, func(ctx context.Context, s *session) error { return s.Resume(ctx, optional(args)) })
+		}}
+	c.Flags().BoolVar(&all, "all", false, "that of all lists")
+	return c
+}
+
+func queueCancel(g *globals) *cobra.Command {
+	return &cobra.Command{Use: "cancel ID", Short: "call off the copies of a post that have not left", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return withSession(c, g, func(ctx context.Context, s *session) error {
+				r, err := s.Cancel(ctx, args[0])
+				if err != nil || g.json {
+					return orJSON(c, err, r)
+				}
+				_, err = fmt.Fprintf(c.OutOrStdout(), "%d copies are called off", r.Copies)
+				if err == nil && r.InHand > 0 {
+					_, err = fmt.Fprintf(c.OutOrStdout(), "; %d are on their way", r.InHand)
+				}
+				fmt.Fprintln(c.OutOrStdout())
+				return err
+			})
+		}}
 }
 
 func queueLs(g *globals) *cobra.Command {

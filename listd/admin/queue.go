@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -148,6 +149,129 @@ func (a *Admin) RetryWithheld(ctx context.Context, what string) (int, error) {
 	}
 	a.audit(ctx, "queue retry", filter.List, object, map[string]string{"withheld": fmt.Sprint(n)})
 	return n, nil
+}
+
+// Retried says what is tried again.
+type Retried struct {
+	Copies int `json:"copies"` // and notices
+	Posts  int `json:"posts"`  // that could not be decided on yet
+}
+
+// Retry makes due now what waits for its next attempt: of a post, of a list, or
+// everything for an empty text.
+func (a *Admin) Retry(ctx context.Context, what string) (Retried, error) {
+	var filter store.RetryFilter
+	object := "all"
+	switch {
+	case strings.Contains(what, "@"):
+		l, err := a.list(ctx, what)
+		if err != nil {
+			return Retried{}, err
+		}
+		filter.List, object = l.ID, l.Address.String()
+	case what != "":
+		item, err := a.Store.Item(ctx, what)
+		if err != nil {
+			return Retried{}, a.storeError(err, "there is no post "+what, "give a list's address or a post's name; `listmaster queue ls` shows the posts")
+		}
+		filter.Item, object = item.ID, item.ID
+	}
+	copies, posts, err := a.Store.RetryNow(ctx, filter)
+	if err != nil {
+		return Retried{}, Explain(err)
+	}
+	a.audit(ctx, "queue retry", filter.List, object, nil)
+	return Retried{copies, posts}, nil
+}
+
+// Pause lets the copies of a list wait, or those of all lists for an empty text.
+func (a *Admin) Pause(ctx context.Context, listText string) error {
+	l, object, err := a.listOrAll(ctx, listText)
+	if err != nil {
+		return err
+	}
+	if err := a.Store.PauseCopies(ctx, l, a.Actor); err != nil {
+		return Explain(err)
+	}
+	a.audit(ctx, "queue pause", l, object, nil)
+	return nil
+}
+
+// Resume ends a pause.
+func (a *Admin) Resume(ctx context.Context, listText string) error {
+	l, object, err := a.listOrAll(ctx, listText)
+	if err != nil {
+		return err
+	}
+	if err := a.Store.ResumeCopies(ctx, l); errors.Is(err, store.ErrNotFound) {
+		return refused("`listmaster queue pause` without a list shows what is", "%s: nothing is paused", object)
+	} else if err != nil {
+		return Explain(err)
+	}
+	a.audit(ctx, "queue resume", l, object, nil)
+	return nil
+}
+
+func (a *Admin) listOrAll(ctx context.Context, listText string) (list.ID, string, error) {
+	if listText == "" {
+		return 0, "all", nil
+	}
+	l, err := a.list(ctx, listText)
+	return l.ID, l.Address.String(), err
+}
+
+// Paused is a list whose copies wait.
+type Paused struct {
+	store.Pause
+	Address string `json:"address"` // "all"
+}
+
+// Pauses returns what is paused.
+func (a *Admin) Pauses(ctx context.Context) ([]Paused, error) {
+	rows, err := a.Store.Pauses(ctx)
+	if err != nil {
+		return nil, Explain(err)
+	}
+	names, err := a.names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := []Paused{}
+	for _, p := range rows {
+		address := "all"
+		if p.List != 0 {
+			address = names[p.List].String()
+		}
+		all = append(all, Paused{p, address})
+	}
+	return all, nil
+}
+
+// Cancelled says what became of the copies that had not left.
+type Cancelled struct {
+	Copies int `json:"copies"`  // called off
+	InHand int `json:"in_hand"` // on their way, not to be stopped
+}
+
+// Cancel calls off the copies of a post that have not left yet.
+func (a *Admin) Cancel(ctx context.Context, id string) (Cancelled, error) {
+	item, err := a.Store.Item(ctx, id)
+	if err != nil {
+		return Cancelled{}, a.storeError(err, "there is no post "+id, "`listmaster queue ls` shows those there are")
+	}
+	copies, inHand, err := a.Store.CancelCopies(ctx, id)
+	if errors.Is(err, store.ErrState) {
+		hint := "try again when it is decided on"
+		if item.State == store.ItemHeld {
+			hint = "`listmaster moderation reject " + item.ID + "` decides against it"
+		}
+		return Cancelled{}, refused(hint, "%s is %s: its copies are not made yet", item.ID, item.State)
+	}
+	if err != nil {
+		return Cancelled{}, Explain(err)
+	}
+	a.audit(ctx, "queue cancel", item.List, item.ID, map[string]string{"copies": fmt.Sprint(copies)})
+	return Cancelled{copies, inHand}, nil
 }
 
 // states counts the copies of a post in each state.

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,6 +66,9 @@ type Distributor struct {
 	memory *budget
 	posts  posts
 	dmarc  dmarcPolicies
+
+	leading leading
+	stray   bool // there may be leases of ours that we do not know of; Run's own
 
 	passed pulse.Pulse // the claiming loop went round
 	moved  pulse.Pulse // a hand was free
@@ -128,6 +133,7 @@ func (d *Distributor) Run(soft, hard context.Context) {
 			tokens <- struct{}{}
 			working.Go(func() {
 				d.lead(hard, item)
+				d.leading.leave(item.ID)
 				<-tokens
 				d.moved.Beat()
 				d.Wake()
@@ -154,8 +160,49 @@ func (d *Distributor) claim(ctx context.Context, n int) ([]store.Item, error) {
 	if n <= 0 || d.Standby != nil && d.Standby() {
 		return nil, nil
 	}
+	if d.stray {
+		if err := d.Store.ReleaseStrayItems(ctx, d.Owner, d.leading.all()); err != nil {
+			return nil, err
+		}
+		d.stray = false
+	}
 	now := d.Clock()
-	return d.Store.ClaimItems(ctx, d.Owner, now, now.Add(lease), n)
+	items, err := d.Store.ClaimItems(ctx, d.Owner, now, now.Add(lease), n)
+	d.stray = err != nil // it may have been committed all the same
+	return d.leading.take(items), err
+}
+
+// leading are the posts that this process has in hand. A claim may return one a
+// second time, when the clock has jumped beyond the end of its lease.
+type leading struct {
+	mu  sync.Mutex
+	ids map[string]struct{}
+}
+
+// take takes claimed posts into hand and returns those that were not.
+func (l *leading) take(claimed []store.Item) []store.Item {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ids == nil {
+		l.ids = map[string]struct{}{}
+	}
+	return slices.DeleteFunc(claimed, func(i store.Item) bool {
+		_, have := l.ids[i.ID]
+		l.ids[i.ID] = struct{}{}
+		return have
+	})
+}
+
+func (l *leading) leave(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.ids, id)
+}
+
+func (l *leading) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.ids))
 }
 
 func (d *Distributor) sleep(ctx context.Context, dur time.Duration) {

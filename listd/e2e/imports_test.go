@@ -58,18 +58,20 @@ var rooms = map[string][]string{
 	"listd":        {"config", "smime/...", "directory/...", "resolver", "listd/..."}, // less the rooms of testing
 	"listd/demo": {"listd", "config", "listd/keyring", "listd/list", "listd/store", "resolver", "smime", "smime/cms",
 		"smime/entity", "smime/smimetest"},
-	"listd/peer": {},
-	"listd/e2e":  {},
+	"listd/bench": {"listd", "config", "listd/keyring", "listd/list", "listd/store", "smime/smimetest"},
+	"listd/peer":  {},
+	"listd/e2e":   {},
 
 	"cmd/cli":        {"listd/admin"},
-	"cmd/listd":      {"cmd/cli", "listd", "listd/admin", "listd/demo", "config", "smime"},
+	"cmd/listd":      {"cmd/cli", "listd", "listd/admin", "listd/demo", "listd/bench", "config", "smime"},
 	"cmd/listmaster": {"cmd/cli", "listd", "listd/admin", "listd/demo", "config", "smime"},
 }
 
 // forTesting are the rooms that only the named ones, and _test files, may import.
 var forTesting = map[string][]string{
-	"smime/smimetest": {"listd/demo"},
+	"smime/smimetest": {"listd/demo", "listd/bench"},
 	"listd/demo":      {"cmd/listd", "cmd/listmaster"},
+	"listd/bench":     {"cmd/listd"},
 	"listd/peer":      {},
 	"listd/e2e":       {},
 }

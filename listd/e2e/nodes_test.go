@@ -92,6 +92,7 @@ func TestADatabaseThatIsAwayOnlyDelays(t *testing.T) {
 func (h *harbour) waitDone() (n int) {
 	h.t.Helper()
 	peer.Until(h.t, "the end of every post", func() error {
+		h.must("queue", "retry", "--all") // a post whose judgment met the outage waits half a minute
 		var all []post
 		h.read(&all, "queue", "ls", "--all")
 		for _, p := range all {

@@ -26,7 +26,10 @@ func newCommitter(q *Queue) *committer {
 
 // add hands over one outcome. It waits when the database cannot keep up, which
 // holds the workers back.
-func (c *committer) add(o store.Outcome) { c.in <- o }
+func (c *committer) add(o store.Outcome) {
+	o.Owner = c.q.o.Owner
+	c.in <- o
+}
 
 // close says that no outcome follows.
 func (c *committer) close() { close(c.in) }

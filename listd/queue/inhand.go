@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -34,6 +35,13 @@ func (h *inHand) take(claimed []store.Delivery) []store.Delivery {
 		h.held[d.ID] = subject{d.Item, d.Address.String(), d.Kind}
 		return have
 	})
+}
+
+// all are the deliveries in hand.
+func (h *inHand) all() []int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Keys(h.held))
 }
 
 // leave says that results are about to be committed, and returns what they are

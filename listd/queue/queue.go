@@ -90,7 +90,9 @@ type Queue struct {
 	log      *slog.Logger
 	wake     chan struct{}
 	hop      hop
+	domains  domains
 	inHand   inHand
+	stray    bool        // there may be leases of ours that we do not know of; the dispatcher's own
 	moved    pulse.Pulse // something was claimed, looked for in vain, or written down
 }
 
@@ -214,9 +216,16 @@ func (q *Queue) claim(ctx context.Context) ([]store.Delivery, error) {
 	if q.o.Standby != nil && q.o.Standby() {
 		return nil, nil
 	}
+	if q.stray {
+		if err := q.store.ReleaseStrayDeliveries(ctx, q.o.Owner, q.inHand.all()); err != nil {
+			return nil, err
+		}
+		q.stray = false
+	}
 	now := q.o.Clock()
 	claimed, err := q.store.ClaimDeliveries(ctx, q.o.Owner, now, now.Add(q.o.Lease), q.o.Batch*q.o.Workers)
 	if err != nil {
+		q.stray = true // it may have been committed all the same
 		return nil, err
 	}
 	if len(claimed) > 0 {
@@ -280,6 +289,9 @@ func (q *Queue) deliver(soft, hard context.Context, batch []store.Delivery, c *c
 
 // judge renders a batch, writes down what may not go, and returns the rest.
 func (q *Queue) judge(ctx context.Context, batch []store.Delivery, c *committer) (ready []sendable) {
+	if batch = q.rested(batch, c); len(batch) == 0 {
+		return nil
+	}
 	for i, r := range q.render(ctx, batch) {
 		d := batch[i]
 		switch r := r.(type) {
@@ -298,6 +310,23 @@ func (q *Queue) judge(ctx context.Context, batch []store.Delivery, c *committer)
 		}
 	}
 	return ready
+}
+
+// rested puts off, without counting an attempt, what is for a domain that rests,
+// and returns the others. Nothing is put off beyond its lifetime: its last
+// attempt is due then.
+func (q *Queue) rested(batch []store.Delivery, c *committer) (others []store.Delivery) {
+	now := q.o.Clock()
+	for _, d := range batch {
+		until := q.domains.rests(d.Address.Domain(), now)
+		if until.IsZero() || now.Sub(d.Created) > q.o.Lifetime {
+			others = append(others, d)
+			continue
+		}
+		c.add(store.Outcome{Delivery: d.ID, State: store.DeliveryDelayed, Attempts: d.Attempts, NextAt: until.Add(q.o.RetryMin - q.o.Jitter(q.o.RetryMin)),
+			Reason: "the next hop puts off mail to " + d.Address.Domain()})
+	}
+	return others
 }
 
 // sendable is a delivery with the copy that was made for it.
@@ -342,7 +371,9 @@ func (q *Queue) send(soft, hard context.Context, ready []sendable, c *committer)
 				c.add(q.later(s.delivery, store.Outcome{Reason: "sealing: " + err.Error()}))
 				continue
 			}
-			return relay.Transaction{ReversePath: s.copy.ReversePath, ForwardPath: s.delivery.Address.String(), Body: parts, Tag: s}, true
+			return relay.Transaction{
+				ReversePath: s.copy.ReversePath, ForwardPath: s.delivery.Address.String(), EnvelopeID: s.delivery.Item, Body: parts, Tag: s,
+			}, true
 		}
 		return relay.Transaction{}, false
 	}
@@ -350,7 +381,11 @@ func (q *Queue) send(soft, hard context.Context, ready []sendable, c *committer)
 		if r.Class == relay.Relayed {
 			crashpoint.At(crashpoint.RelayReplied)
 		}
-		c.add(q.outcome(t.Tag.(sendable), r))
+		s := t.Tag.(sendable)
+		q.domains.heard(s.delivery.Address.Domain(), r, q.o.Clock(), func(rests int) time.Duration {
+			return q.o.Jitter(backoff(q.o.RetryMin, q.o.RetryMax, rests))
+		})
+		c.add(q.outcome(s, r))
 	}
 	if err := q.relay.Send(hard, next, report); err != nil {
 		wait := q.hop.failed(q.o.Clock(), q.o.Jitter)

@@ -15,12 +15,12 @@ import (
 // conn is one connection to the next hop, past its greeting. It belongs to one
 // goroutine at a time.
 type conn struct {
-	relay *Relay
-	raw   net.Conn // what was dialled: closing it ends everything at once
-	nc    net.Conn // raw, or TLS over it
-	tls   bool
-	in    *bufio.Reader
-	ext   extensions
+	hop *hop
+	raw net.Conn // what was dialled: closing it ends everything at once
+	nc  net.Conn // raw, or TLS over it
+	tls bool
+	in  *bufio.Reader
+	ext extensions
 
 	text []byte // of the last reply
 	code int
@@ -41,21 +41,23 @@ type conn struct {
 
 // extensions is what the next hop said in answer to EHLO or LHLO.
 type extensions struct {
-	pipelining bool  // RFC 2920
-	eightBit   bool  // RFC 6152
-	utf8       bool  // RFC 6531
-	starttls   bool  // RFC 3207
-	sized      bool  // RFC 1870
-	size       int64 // 0: no limit said
+	pipelining bool     // RFC 2920
+	eightBit   bool     // RFC 6152
+	utf8       bool     // RFC 6531
+	starttls   bool     // RFC 3207
+	sized      bool     // RFC 1870
+	size       int64    // 0: no limit said
+	dsn        bool     // RFC 3461
+	auth       []string // RFC 4954: the mechanisms
 }
 
 // connect dials the next hop and brings the connection to where a transaction
 // can begin.
-func (r *Relay) connect(ctx context.Context) (*conn, error) {
-	c, err := r.connectTLS(ctx, r.c.TLS)
-	if handshake := (*handshakeError)(nil); errors.As(err, &handshake) && r.c.TLS == TLSOpportunistic && ctx.Err() == nil {
-		r.log.Warn("next hop offers TLS that cannot be used, going on in clear", "err", handshake.err)
-		c, err = r.connectTLS(ctx, TLSNone)
+func (h *hop) connect(ctx context.Context) (*conn, error) {
+	c, err := h.connectTLS(ctx, h.c.TLS)
+	if handshake := (*handshakeError)(nil); errors.As(err, &handshake) && h.c.TLS == TLSOpportunistic && ctx.Err() == nil {
+		h.log.Warn("next hop offers TLS that cannot be used, going on in clear", "err", handshake.err)
+		c, err = h.connectTLS(ctx, TLSNone)
 	}
 	return c, err
 }
@@ -66,17 +68,21 @@ type handshakeError struct{ err error }
 func (e *handshakeError) Error() string { return "TLS handshake: " + e.err.Error() }
 func (e *handshakeError) Unwrap() error { return e.err }
 
-func (r *Relay) connectTLS(ctx context.Context, mode TLSMode) (*conn, error) {
-	dialing, cancel := context.WithTimeout(ctx, r.c.ConnectTimeout)
+func (h *hop) connectTLS(ctx context.Context, mode TLSMode) (*conn, error) {
+	dialing, cancel := context.WithTimeout(ctx, h.c.ConnectTimeout)
 	defer cancel()
-	raw, err := r.c.Dial(dialing, r.network, r.address)
+	raw, err := h.c.Dial(dialing, h.network, h.address)
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}
 	defer context.AfterFunc(ctx, func() { raw.Close() })()
-	c := &conn{relay: r, raw: raw}
+	c := &conn{hop: h, raw: raw}
 	c.use(raw)
-	if err := c.greet(mode); err != nil {
+	err = c.greet(mode)
+	if err == nil && h.c.Auth != nil {
+		err = c.authenticate()
+	}
+	if err != nil {
 		raw.Close()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -97,7 +103,7 @@ func (c *conn) greet(mode TLSMode) error {
 			return err
 		}
 	}
-	if code, err := c.read(c.relay.c.CommandTimeout); err != nil {
+	if code, err := c.read(c.hop.c.CommandTimeout); err != nil {
 		return fmt.Errorf("waiting for the greeting: %w", err)
 	} else if code/100 != 2 {
 		return fmt.Errorf("greeting: %w", c.last())
@@ -136,8 +142,8 @@ func (c *conn) greet(mode TLSMode) error {
 }
 
 func (c *conn) handshake() error {
-	t := tls.Client(c.raw, c.relay.c.TLSConfig)
-	if err := c.raw.SetDeadline(time.Now().Add(c.relay.c.ConnectTimeout)); err != nil {
+	t := tls.Client(c.raw, c.hop.c.TLSConfig)
+	if err := c.raw.SetDeadline(time.Now().Add(c.hop.c.ConnectTimeout)); err != nil {
 		return err
 	}
 	if err := t.Handshake(); err != nil {
@@ -153,12 +159,12 @@ func (c *conn) handshake() error {
 func (c *conn) hello() error {
 	c.ext = extensions{}
 	verb := "EHLO "
-	if c.relay.lmtp {
+	if c.hop.lmtp {
 		verb = "LHLO "
 	}
-	code, err := c.command(verb + c.relay.c.Hello)
-	if err == nil && code/100 == 5 && !c.relay.lmtp {
-		code, err = c.command("HELO " + c.relay.c.Hello)
+	code, err := c.command(verb + c.hop.c.Hello)
+	if err == nil && code/100 == 5 && !c.hop.lmtp {
+		code, err = c.command("HELO " + c.hop.c.Hello)
 		if err == nil && code/100 == 2 {
 			return nil
 		}
@@ -179,6 +185,10 @@ func (c *conn) hello() error {
 			c.ext.eightBit = true
 		case "SMTPUTF8":
 			c.ext.utf8 = true
+		case "DSN":
+			c.ext.dsn = true
+		case "AUTH":
+			c.ext.auth = append(c.ext.auth, strings.Fields(value)...)
 		case "STARTTLS":
 			c.ext.starttls = true
 		case "SIZE":
@@ -197,7 +207,7 @@ func (c *conn) command(line string) (int, error) {
 	if _, err := c.flush(); err != nil {
 		return 0, err
 	}
-	return c.read(c.relay.c.CommandTimeout)
+	return c.read(c.hop.c.CommandTimeout)
 }
 
 // quit takes leave and closes. It waits for the answer a second at most.

@@ -86,7 +86,7 @@ func (c *conn) openedStepwise(t *Transaction) (stage Stage, refusal reply, err e
 // answer reads the reply to one command: a refusal, or none. 421 is an error,
 // and so is what does not fit the command.
 func (c *conn) answer(stage Stage) (refusal reply, err error) {
-	code, err := c.read(c.relay.c.CommandTimeout)
+	code, err := c.read(c.hop.c.CommandTimeout)
 	if err != nil {
 		return reply{}, err
 	}
@@ -118,7 +118,7 @@ func (c *conn) inStep() error {
 func (c *conn) readOwed() error {
 	if c.dotOpen { // to a lone dot: there was no recipient, whatever it says
 		c.dotOpen = false
-		if code, err := c.read(c.relay.c.FinalTimeout); err != nil {
+		if code, err := c.read(c.hop.c.FinalTimeout); err != nil {
 			return err
 		} else if code == closing {
 			return c.last()
@@ -126,7 +126,7 @@ func (c *conn) readOwed() error {
 	}
 	if c.resetOpen {
 		c.resetOpen = false
-		if code, err := c.read(c.relay.c.CommandTimeout); err != nil {
+		if code, err := c.read(c.hop.c.CommandTimeout); err != nil {
 			return err
 		} else if code/100 != 2 {
 			return fmt.Errorf("RSET: %w", c.last())

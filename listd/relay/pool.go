@@ -7,41 +7,42 @@ import (
 )
 
 // enter waits until one more connection may be open.
-func (r *Relay) enter(ctx context.Context) error {
-	r.mu.Lock()
-	if r.closed {
-		r.mu.Unlock()
-		return ErrClosed
-	}
-	r.active.Add(1)
-	r.mu.Unlock()
+func (h *hop) enter(ctx context.Context) error {
 	select {
-	case r.slots <- struct{}{}:
+	case h.slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		r.active.Done()
 		return ctx.Err()
 	}
 }
 
-func (r *Relay) leave() {
-	<-r.slots
-	r.active.Done()
+func (h *hop) leave() { <-h.slots }
+
+// close keeps no connection from now on, and takes leave of the idle ones.
+func (h *hop) close() {
+	h.mu.Lock()
+	h.closed = true
+	idle := h.idle
+	h.idle = nil
+	h.mu.Unlock()
+	for _, c := range idle {
+		c.quit()
+	}
 }
 
 // get returns the connection that was used last, or a new one.
-func (r *Relay) get(ctx context.Context) (*conn, error) {
-	r.mu.Lock()
-	if n := len(r.idle); n > 0 {
-		c := r.idle[n-1]
-		r.idle = r.idle[:n-1]
-		r.mu.Unlock()
+func (h *hop) get(ctx context.Context) (*conn, error) {
+	h.mu.Lock()
+	if n := len(h.idle); n > 0 {
+		c := h.idle[n-1]
+		h.idle = h.idle[:n-1]
+		h.mu.Unlock()
 		c.timer.Stop()
 		c.reused, c.heard = true, false
 		return c, nil
 	}
-	r.mu.Unlock()
-	c, err := r.connect(ctx)
+	h.mu.Unlock()
+	c, err := h.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -50,30 +51,30 @@ func (r *Relay) get(ctx context.Context) (*conn, error) {
 }
 
 // put keeps a connection in good order for the next Send, or takes leave of it.
-func (r *Relay) put(c *conn) {
-	r.mu.Lock()
-	if r.closed || c.transactions >= r.c.MaxTransactions || c.in.Buffered() > 0 {
-		r.mu.Unlock()
+func (h *hop) put(c *conn) {
+	h.mu.Lock()
+	if h.closed || c.transactions >= h.c.MaxTransactions || c.in.Buffered() > 0 {
+		h.mu.Unlock()
 		c.quit()
 		return
 	}
-	c.timer = time.AfterFunc(r.c.IdleTimeout, func() {
-		if r.forget(c) {
+	c.timer = time.AfterFunc(h.c.IdleTimeout, func() {
+		if h.forget(c) {
 			c.quit()
 		}
 	})
-	r.idle = append(r.idle, c)
-	r.mu.Unlock()
+	h.idle = append(h.idle, c)
+	h.mu.Unlock()
 }
 
 // forget takes c off the idle ones; false if somebody else did.
-func (r *Relay) forget(c *conn) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	i := slices.Index(r.idle, c)
+func (h *hop) forget(c *conn) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := slices.Index(h.idle, c)
 	if i < 0 {
 		return false
 	}
-	r.idle = slices.Delete(r.idle, i, i+1)
+	h.idle = slices.Delete(h.idle, i, i+1)
 	return true
 }

@@ -16,9 +16,6 @@
 //     command cannot be written (invariant 6);
 //   - octets are sent as they are. Only dots are stuffed, and a last line
 //     without an end gets one, as the protocol demands.
-//
-// Interim: one next hop without AUTH; several hops, AUTH and the DSN
-// parameters come with the delivery work.
 package relay
 
 import (
@@ -28,7 +25,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"time"
 )
@@ -45,11 +41,12 @@ const (
 	TLSImplicit      TLSMode = "implicit"      // TLS from the first octet, verified
 )
 
-// Config describes the next hop. Only URL is needed.
+// Config describes a next hop. Only URL is needed.
 type Config struct {
 	URL       string      // smtp://host:port, lmtp://host:port or lmtp:/path/of/socket
 	TLS       TLSMode     // default opportunistic
 	TLSConfig *tls.Config // roots and the like; the server's name is taken from URL unless set. nil: the system's roots
+	Auth      *Auth       // nil: none. Only to a verified hop, one on loopback, or a socket
 	Hello     string      // what EHLO, LHLO and HELO say; default "localhost"
 
 	Connections     int           // connections open at a time; default 8
@@ -85,99 +82,50 @@ var (
 	ErrSize = errors.New("the message is larger than the next hop takes")
 )
 
-// Relay is a pool of connections to one next hop. It is safe for concurrent
-// use.
-type Relay struct {
-	c       Config
-	lmtp    bool
-	network string
-	address string
-	log     *slog.Logger
+// Hop is one of several next hops.
+type Hop struct {
+	Config
+	Weight int // its share of the Sends beside the others'; 0: it is used only while no hop with a weight can be
+}
 
-	slots chan struct{} // one token a connection
+// Relay hands messages to the next hops. It is safe for concurrent use.
+type Relay struct {
+	hops   []*hop
+	choice *choice
+	clock  func() time.Time
 
 	mu     sync.Mutex
-	idle   []*conn // most recently used last
 	closed bool
 	active sync.WaitGroup // Sends under way
 }
 
-// New checks the configuration and returns a relay; it connects to nothing
-// yet. A nil log discards.
+// New returns a relay with one next hop; it connects to nothing yet. A nil log
+// discards.
 func New(c Config, log *slog.Logger) (*Relay, error) {
-	r := &Relay{log: log}
-	var err error
-	if r.lmtp, r.network, r.address, err = parseURL(c.URL); err != nil {
-		return nil, err
+	return NewHops([]Hop{{Config: c, Weight: 1}}, nil, log)
+}
+
+// NewHops returns a relay with several next hops. clock says how long a hop is
+// put aside; nil is time.Now.
+func NewHops(hops []Hop, clock func() time.Time, log *slog.Logger) (*Relay, error) {
+	if len(hops) == 0 {
+		return nil, errors.New("relay: no next hop")
 	}
-	setDefault(&c.TLS, TLSOpportunistic)
-	setDefault(&c.Hello, "localhost")
-	setDefault(&c.Connections, 8)
-	setDefault(&c.MaxTransactions, 1000)
-	setDefault(&c.IdleTimeout, 15*time.Second)
-	setDefault(&c.ConnectTimeout, 30*time.Second)
-	setDefault(&c.CommandTimeout, 5*time.Minute)
-	setDefault(&c.DataTimeout, 3*time.Minute)
-	setDefault(&c.FinalTimeout, 10*time.Minute)
-	if c.Dial == nil {
-		c.Dial = new(net.Dialer).DialContext
+	if clock == nil {
+		clock = time.Now
 	}
-	if c.TLSConfig == nil {
-		c.TLSConfig = &tls.Config{}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
-	c.TLSConfig = c.TLSConfig.Clone()
-	if host, _, err := net.SplitHostPort(r.address); err == nil && r.network == "tcp" {
-		setDefault(&c.TLSConfig.ServerName, host)
-	}
-	if c.TLSConfig.ClientSessionCache == nil {
-		c.TLSConfig.ClientSessionCache = tls.NewLRUClientSessionCache(c.Connections)
-	}
-	switch c.TLS {
-	case TLSNone:
-	case TLSOpportunistic:
-		c.TLSConfig.InsecureSkipVerify = true
-	case TLSRequired, TLSImplicit:
-		c.TLSConfig.InsecureSkipVerify = false
-		if c.TLSConfig.ServerName == "" {
-			return nil, fmt.Errorf("relay: %s with tls %s: a socket has no name to verify a certificate by", c.URL, c.TLS)
+	r := &Relay{choice: newChoice(hops), clock: clock}
+	for _, c := range hops {
+		h, err := newHop(c.Config, log)
+		if err != nil {
+			return nil, err
 		}
-	default:
-		return nil, fmt.Errorf("relay: tls %q: write none, opportunistic, required or implicit", c.TLS)
+		r.hops = append(r.hops, h)
 	}
-	if strings.ContainsFunc(c.Hello, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, fmt.Errorf("relay: hello name %q: write a host name", c.Hello)
-	}
-	if r.log == nil {
-		r.log = slog.New(slog.DiscardHandler)
-	}
-	r.log = r.log.With("room", "relay", "hop", c.URL)
-	r.c = c
-	r.slots = make(chan struct{}, c.Connections)
 	return r, nil
-}
-
-func setDefault[T comparable](p *T, v T) {
-	var zero T
-	if *p == zero {
-		*p = v
-	}
-}
-
-// parseURL reads smtp://host:port, lmtp://host:port and lmtp:/path.
-func parseURL(url string) (lmtp bool, network, address string, err error) {
-	scheme, rest, _ := strings.Cut(url, ":")
-	lmtp = scheme == "lmtp"
-	hostPort, slashes := strings.CutPrefix(rest, "//")
-	switch {
-	case scheme != "smtp" && scheme != "lmtp":
-	case slashes:
-		if _, port, e := net.SplitHostPort(hostPort); e == nil && port != "" {
-			return lmtp, "tcp", hostPort, nil
-		}
-	case lmtp && strings.HasPrefix(rest, "/"):
-		return lmtp, "unix", rest, nil
-	}
-	return false, "", "", fmt.Errorf("relay: %q: write smtp://host:port, lmtp://host:port or lmtp:/path/of/socket", url)
 }
 
 // Send takes transactions from next until that returns false, and sends them
@@ -190,19 +138,59 @@ func parseURL(url string) (lmtp bool, network, address string, err error) {
 // wait. A connection that the next hop ends between two messages is replaced,
 // and what was not yet sent goes over the new one.
 //
-// An error says that the hop itself is in trouble: it cannot be reached, does
-// not answer in time, greets with a refusal, breaks the protocol, or ended two
-// connections in a row without having settled anything. What was taken by then
-// has been reported as temporary, with Stage Connect if nothing of it was ever
+// A hop is in trouble when it cannot be reached, does not answer in time,
+// greets with a refusal, breaks the protocol, or ended two connections in a row
+// without having settled anything. Then it is put aside for a while, and what
+// it has not settled goes to another one at once, but for a message whose final
+// dot it has seen.
+//
+// An error says that this befell the last hop that could be tried. What was
+// taken by then has been reported as temporary, with Stage Connect if nothing of it was ever
 // offered; what was not taken is the caller's to keep. The end of ctx ends
 // connections at once, and is the returned error then.
 func (r *Relay) Send(ctx context.Context, next func() (Transaction, bool), report func(Transaction, Result)) error {
-	if err := r.enter(ctx); err != nil {
-		return err
+	if !r.begin() {
+		return ErrClosed
 	}
-	defer r.leave()
-	s := &sending{relay: r, next: next, report: report}
-	return s.run(ctx)
+	defer r.active.Done()
+	s := &sending{next: next, report: report}
+	tried := make([]bool, len(r.hops))
+	var trouble error
+	for {
+		i := r.choice.pick(r.clock(), tried)
+		if i < 0 {
+			return s.abandon(trouble)
+		}
+		tried[i] = true
+		s.hop = r.hops[i]
+		err := s.hop.enter(ctx)
+		if err == nil {
+			err = s.run(ctx)
+			s.hop.leave()
+		}
+		if ctx.Err() != nil {
+			r.choice.undecided(i)
+			return s.abandon(fmt.Errorf("relay to %s: %w", s.hop.c.URL, ctx.Err()))
+		}
+		if err == nil {
+			r.choice.worked(i)
+			return nil
+		}
+		trouble = fmt.Errorf("relay to %s: %w", s.hop.c.URL, err)
+		if aside := r.choice.failed(i, r.clock()); aside > 0 && len(r.hops) > 1 {
+			s.hop.log.Warn("next hop is in trouble and put aside", "err", escape(err.Error()), "for", aside)
+		}
+	}
+}
+
+// begin notes a Send; false after Close.
+func (r *Relay) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.active.Add(1)
+	}
+	return !r.closed
 }
 
 // Close lets the Sends under way end until ctx does, refuses new ones, and
@@ -211,11 +199,9 @@ func (r *Relay) Send(ctx context.Context, next func() (Transaction, bool), repor
 func (r *Relay) Close(ctx context.Context) error {
 	r.mu.Lock()
 	r.closed = true
-	idle := r.idle
-	r.idle = nil
 	r.mu.Unlock()
-	for _, c := range idle {
-		c.quit()
+	for _, h := range r.hops {
+		h.close()
 	}
 	done := make(chan struct{})
 	go func() {

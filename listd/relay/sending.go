@@ -10,7 +10,7 @@ import (
 
 // sending is one Send under way.
 type sending struct {
-	relay   *Relay
+	hop     *hop
 	next    func() (Transaction, bool)
 	report  func(Transaction, Result)
 	waiting []*taken // taken, and to be offered (again)
@@ -29,18 +29,19 @@ type taken struct {
 // fault of the member whose copy met it.
 var errUnwilling = errors.New("the next hop takes no mail from this client")
 
-// run uses one connection after the other until nothing is left.
+// run uses one connection to the hop after the other until nothing is left. An
+// error says that the hop is in trouble; what it has not settled waits.
 func (s *sending) run(ctx context.Context) error {
 	fruitless := 0 // connections in a row that ended without settling anything
 	for {
-		c, err := s.relay.get(ctx)
+		c, err := s.hop.get(ctx)
 		if err != nil {
-			return s.abandon(err)
+			return err
 		}
 		before := s.settled
 		err = s.over(ctx, c)
 		if err == nil {
-			s.relay.put(c)
+			s.hop.put(c)
 			if s.left() {
 				continue // the connection has done its share
 			}
@@ -49,9 +50,9 @@ func (s *sending) run(ctx context.Context) error {
 		c.raw.Close()
 		switch {
 		case ctx.Err() != nil:
-			return s.abandon(ctx.Err())
+			return ctx.Err()
 		case isTimeout(err) || errors.Is(err, errUnwilling):
-			return s.abandon(err)
+			return err
 		case s.settled > before:
 			fruitless = 0
 		case c.stale():
@@ -59,12 +60,12 @@ func (s *sending) run(ctx context.Context) error {
 			fruitless++
 		}
 		if fruitless >= 2 {
-			return s.abandon(err)
+			return err
 		}
 		if !s.left() {
 			return nil
 		}
-		s.relay.log.Info("next hop ended a connection, making a new one", "err", escape(err.Error()))
+		s.hop.log.Info("next hop ended a connection, making a new one", "err", escape(err.Error()))
 	}
 }
 
@@ -125,7 +126,7 @@ func (s *sending) over(ctx context.Context, c *conn) error {
 // take returns the next transaction that may be sent over c; nil if there is
 // none or c has done its share.
 func (s *sending) take(c *conn) *taken {
-	for c.transactions < s.relay.c.MaxTransactions {
+	for c.transactions < s.hop.c.MaxTransactions {
 		t := s.pull()
 		if t == nil {
 			return nil
@@ -189,7 +190,7 @@ func (s *sending) flush(c *conn, sent, cur *taken) error {
 		stage = StageFinal
 	}
 	// A server that ends the connection may have said why.
-	code, unread := c.read(min(s.relay.c.CommandTimeout, time.Second))
+	code, unread := c.read(min(s.hop.c.CommandTimeout, time.Second))
 	switch {
 	case unread == nil && (code/100 != 2 || stage == StageFinal):
 		s.settle(sent, c.last().result(stage))
@@ -204,7 +205,7 @@ func (s *sending) flush(c *conn, sent, cur *taken) error {
 
 // final reads the reply to the final dot.
 func (s *sending) final(c *conn, sent *taken) error {
-	code, err := c.read(s.relay.c.FinalTimeout)
+	code, err := c.read(s.hop.c.FinalTimeout)
 	if err == nil && code/100 == 3 {
 		err = fmt.Errorf("%w: %w", errProtocol, c.last())
 	}
@@ -226,7 +227,10 @@ func (s *sending) opened(c *conn, cur *taken) (goAhead bool, err error) {
 	stage, refusal, err := c.opened(&cur.Transaction)
 	switch {
 	case refusal.code == 530 && stage == StageMail: // RFC 3207 section 4, RFC 4954 section 6
-		s.tell(cur, Result{Stage: stage, Code: refusal.code, Enhanced: refusal.enhanced, Text: refusal.text, Err: errUnwilling})
+		// Another hop may take it; else this is what became of it.
+		cur.last = Result{Stage: stage, Code: refusal.code, Enhanced: refusal.enhanced, Text: refusal.text, Err: errUnwilling}
+		cur.offers++
+		s.keep(cur)
 		return false, fmt.Errorf("%w: %w", errUnwilling, refusal)
 	case refusal.code != 0:
 		s.settle(cur, refusal.result(stage))
@@ -274,7 +278,7 @@ func (s *sending) settle(t *taken, r Result) {
 
 func (s *sending) tell(t *taken, r Result) { s.report(t.Transaction, r) }
 
-// abandon reports what waits, because the hop is down, and returns why.
+// abandon reports what waits, because no hop is left, and returns why.
 func (s *sending) abandon(err error) error {
 	for _, t := range s.waiting {
 		r := t.last
@@ -284,7 +288,7 @@ func (s *sending) abandon(err error) error {
 		s.tell(t, r)
 	}
 	s.waiting = nil
-	return fmt.Errorf("relay to %s: %w", s.relay.c.URL, err)
+	return err
 }
 
 // stale says whether the connection came from the pool and had been closed

@@ -12,6 +12,7 @@ type Transaction struct {
 	ReversePath string    // without angle brackets; "" is the null reverse-path
 	ForwardPath string    // the recipient, without angle brackets
 	Body        []Segment // the message, header and all, its segments one behind the other
+	EnvelopeID  string    // ENVID, for hops that offer DSN (RFC 3461 section 4.4); at most 100 octets of printable ASCII; "" is none
 	Tag         any       // the caller's own; comes back with the report
 }
 
@@ -45,8 +46,14 @@ func (t *Transaction) check() error {
 			return fmt.Errorf("%w: %w", ErrTransaction, err)
 		}
 	}
+	if len(t.EnvelopeID) > maxEnvelopeID || strings.ContainsFunc(t.EnvelopeID, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return fmt.Errorf("%w: envelope identifier %.120q", ErrTransaction, t.EnvelopeID)
+	}
 	return nil
 }
+
+// maxEnvelopeID is RFC 3461 section 4.4.
+const maxEnvelopeID = 100
 
 // maxPath is RFC 5321 section 4.5.3.1.3: 256 octets with the angle brackets.
 const maxPath = 254

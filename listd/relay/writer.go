@@ -1,8 +1,10 @@
 package relay
 
 import (
+	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sealist/sealist/listd/crashpoint"
@@ -43,12 +45,46 @@ func (c *conn) mail(t *Transaction) []string {
 	if c.ext.utf8 && t.utf8() {
 		parts = append(parts, " SMTPUTF8")
 	}
+	if c.ext.dsn && t.ReversePath != "" {
+		parts = append(parts, " RET=HDRS")
+		if t.EnvelopeID != "" {
+			parts = append(parts, " ENVID=", xtext(t.EnvelopeID))
+		}
+	}
 	return append(parts, "\r\n")
 }
 
+// rcpt returns the RCPT command. Where DSN is offered, a report is asked for of
+// a failure alone: delays are this server's own business, and success nobody's.
+// A null reverse-path has nobody to report to.
 func (c *conn) rcpt(t *Transaction) []string {
-	return []string{"RCPT TO:<", t.ForwardPath, ">\r\n"}
+	parts := []string{"RCPT TO:<", t.ForwardPath, ">"}
+	if c.ext.dsn && t.ReversePath != "" {
+		parts = append(parts, " NOTIFY=FAILURE")
+		if isASCII(t.ForwardPath) { // the form of others, RFC 6533 section 3, few servers read
+			parts = append(parts, " ORCPT=rfc822;", xtext(t.ForwardPath))
+		}
+	}
+	return append(parts, "\r\n")
 }
+
+// xtext writes text as a parameter's value: RFC 3461 section 4.
+func xtext(s string) string {
+	if !strings.ContainsFunc(s, notXchar) {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		if notXchar(rune(s[i])) {
+			fmt.Fprintf(&b, "+%02X", s[i])
+		} else {
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+func notXchar(r rune) bool { return r < '!' || r > '~' || r == '+' || r == '=' }
 
 // body queues a message with its dots and the final one.
 func (c *conn) body(t *Transaction) {
@@ -98,7 +134,7 @@ func (c *conn) flush() (int64, error) {
 func (c *conn) send(out net.Buffers) (int64, error) {
 	var n int64
 	for len(out) > 0 {
-		if err := c.nc.SetWriteDeadline(time.Now().Add(c.relay.c.DataTimeout)); err != nil {
+		if err := c.nc.SetWriteDeadline(time.Now().Add(c.hop.c.DataTimeout)); err != nil {
 			return n, err
 		}
 		var part net.Buffers

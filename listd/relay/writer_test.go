@@ -139,24 +139,31 @@ func TestParameters(t *testing.T) {
 	eight := relay.Transaction{ReversePath: "l@x.example", ForwardPath: "a@b.example", Body: segments("8: \xc3\xbc\r\n")}
 	seven := relay.Transaction{ReversePath: "l@x.example", ForwardPath: "a@b.example", Body: segments("7\r\n")}
 	utf := relay.Transaction{ReversePath: "l@x.example", ForwardPath: "ü@b.example", Body: segments("7\r\n")}
+	dsn := relay.Transaction{ReversePath: "l@x.example", ForwardPath: "a+b@c.example", EnvelopeID: "a+b= c", Body: segments("7\r\n")}
 	null := relay.Transaction{ForwardPath: "a@b.example", Body: segments(".7\r\n")}
 	for _, c := range []struct {
 		extensions []string
 		t          relay.Transaction
 		want       string // of the MAIL line; "" is a permanent failure
+		rcpt       string // behind the forward-path
 	}{
-		{[]string{"PIPELINING", "8BITMIME", "SIZE 1000", "SMTPUTF8"}, eight, "MAIL FROM:<l@x.example> SIZE=7 BODY=8BITMIME\r\n"},
-		{[]string{"PIPELINING", "8bitmime", "Size", "smtputf8"}, seven, "MAIL FROM:<l@x.example> SIZE=3\r\n"},
-		{[]string{"PIPELINING", "8BITMIME", "SIZE 0", "SMTPUTF8"}, utf, "MAIL FROM:<l@x.example> SIZE=3 SMTPUTF8\r\n"},
-		{[]string{"PIPELINING"}, eight, "MAIL FROM:<l@x.example>\r\n"}, // 8BITMIME is missing
-		{[]string{"PIPELINING", "SIZE 4"}, null, "MAIL FROM:<> SIZE=4\r\n"},
-		{[]string{"PIPELINING", "8BITMIME"}, utf, ""},
-		{[]string{"PIPELINING", "SIZE 6"}, eight, ""},
+		{[]string{"PIPELINING", "8BITMIME", "SIZE 1000", "SMTPUTF8"}, eight, "MAIL FROM:<l@x.example> SIZE=7 BODY=8BITMIME\r\n", ""},
+		{[]string{"PIPELINING", "8bitmime", "Size", "smtputf8"}, seven, "MAIL FROM:<l@x.example> SIZE=3\r\n", ""},
+		{[]string{"PIPELINING", "8BITMIME", "SIZE 0", "SMTPUTF8"}, utf, "MAIL FROM:<l@x.example> SIZE=3 SMTPUTF8\r\n", ""},
+		{[]string{"PIPELINING"}, eight, "MAIL FROM:<l@x.example>\r\n", ""}, // 8BITMIME is missing
+		{[]string{"PIPELINING", "SIZE 4"}, null, "MAIL FROM:<> SIZE=4\r\n", ""},
+		{[]string{"PIPELINING", "8BITMIME"}, utf, "", ""},
+		{[]string{"PIPELINING", "SIZE 6"}, eight, "", ""},
+		{[]string{"PIPELINING", "DSN"}, dsn, "MAIL FROM:<l@x.example> RET=HDRS ENVID=a+2Bb+3D+20c\r\n", " NOTIFY=FAILURE ORCPT=rfc822;a+2Bb@c.example"},
+		{[]string{"PIPELINING"}, dsn, "MAIL FROM:<l@x.example>\r\n", ""},
+		{[]string{"PIPELINING", "DSN", "SMTPUTF8"}, utf, "MAIL FROM:<l@x.example> SMTPUTF8 RET=HDRS\r\n", " NOTIFY=FAILURE"},
+		{[]string{"PIPELINING", "DSN"}, null, "MAIL FROM:<>\r\n", ""}, // nobody to report to
+		{[]string{"PIPELINING", "DSN"}, seven, "MAIL FROM:<l@x.example> RET=HDRS\r\n", " NOTIFY=FAILURE ORCPT=rfc822;a@b.example"},
 	} {
 		f := newFake(t, func(d *dialogue) {
 			d.greet(c.extensions...)
 			if c.want != "" {
-				d.hear(c.want, "RCPT TO:<"+c.t.ForwardPath+">\r\n", "DATA\r\n")
+				d.hear(c.want, "RCPT TO:<"+c.t.ForwardPath+">"+c.rcpt+"\r\n", "DATA\r\n")
 				d.say("250 ok", "250 ok", "354 go")
 				d.message()
 				d.say("250 ok")

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -93,7 +94,8 @@ type conn struct {
 
 	receiving bool // a message, since:
 	since     time.Time
-	received  int64 // octets since then
+	received  int64       // octets since then
+	brokenOff atomic.Bool // a message in chunks was
 }
 
 // name is the client's address, "local" for a unix socket.

@@ -82,6 +82,7 @@ type talk struct {
 	from    string
 	to      []string
 	chunks  *strings.Builder // a message in chunks; nil: none
+	broken  bool             // one was broken off: no other is taken
 	said    int
 	junk    int
 	over    bool
@@ -138,6 +139,12 @@ func (d *talk) message() string {
 
 func (d *talk) reset() { d.open, d.from, d.to, d.chunks = false, "", nil, nil }
 
+// breaks is reset in the middle of something.
+func (d *talk) breaks() {
+	d.broken = d.broken || d.chunks != nil
+	d.reset()
+}
+
 // ends returns the replies to a whole message, and notes it if it may be taken.
 func (d *talk) ends(octets string) []string {
 	rest := strings.ReplaceAll(octets, "\r\n", "")
@@ -176,7 +183,7 @@ func (d *talk) step() {
 	switch d.choose(12) {
 	case 0, 1:
 		d.hello = true
-		d.reset()
+		d.breaks()
 		d.say(either(d.lmtp, "LHLO", "EHLO")+" x\r\n", "250-")
 	case 2, 3:
 		d.said++
@@ -187,6 +194,8 @@ func (d *talk) step() {
 			want = "502"
 		case d.open:
 			want = "503 5.5.1"
+		case d.broken:
+			want = "421 4.3.2"
 		default:
 			d.open, d.from = true, from
 		}
@@ -224,6 +233,10 @@ func (d *talk) step() {
 		}
 		if d.chunks == nil {
 			d.chunks = &strings.Builder{}
+			if !last && chunk == "" { // the server may not have begun to read it when it is broken off
+				chunk = "x"
+				command = "BDAT 1\r\nx"
+			}
 		}
 		d.chunks.WriteString(chunk)
 		if !last {
@@ -236,7 +249,7 @@ func (d *talk) step() {
 		case 0:
 			d.say("NOOP\r\n", "250")
 		case 1:
-			d.reset()
+			d.breaks()
 			d.say("RSET\r\n", "250")
 		case 2:
 			d.say("AUTH PLAIN AGEAYg==\r\n", "5")
@@ -252,7 +265,7 @@ func (d *talk) step() {
 			case 0:
 				d.say("QUIT\r\n", "221")
 			case 1: // commands in place of a handshake: whatever it answers, it takes nothing
-				d.reset()
+				d.breaks()
 				d.say("RSET\r\n", "250")
 				d.flush()
 				d.sending.WriteString("STARTTLS\r\nDATA\r\nevil\r\n.\r\n")

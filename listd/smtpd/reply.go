@@ -23,6 +23,7 @@ var (
 	errUnended      = errors.New("last line without an end")
 	errLoop         = errors.New("too many Received fields")
 	errNested       = errors.New("MAIL within a transaction")
+	errChunks       = errors.New("MAIL behind chunks that were broken off")
 	errConnections  = errors.New("too many connections")
 	errNetwork      = errors.New("too many connections of one network")
 	errLimit        = errors.New("limit reached") // wrapped by the next three
@@ -67,6 +68,8 @@ func reply(err error) *smtp.SMTPError {
 		return answer(554, smtp.EnhancedCode{5, 4, 6}, "mail loop: the message has been through too many servers")
 	case errors.Is(err, errNested):
 		return answer(503, smtp.EnhancedCode{5, 5, 1}, "there is a transaction already: end it, or RSET")
+	case errors.Is(err, errChunks):
+		return answer(421, smtp.EnhancedCode{4, 3, 2}, "the message in chunks was broken off: come again on another connection")
 	case errors.Is(err, errConnections):
 		return answer(421, smtp.EnhancedCode{4, 3, 2}, "too many connections, try again later")
 	case errors.Is(err, errNetwork):

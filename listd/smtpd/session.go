@@ -114,6 +114,9 @@ func (ses *session) Mail(from string, o *smtp.MailOptions) error {
 		if ses.tx.open { // go-smtp would keep the recipients of the one before
 			return errNested
 		}
+		if ses.conn.brokenOff.Load() {
+			return errChunks
+		}
 		if err := ses.s.c.Room(); err != nil {
 			return fmt.Errorf("%w: %w", errNoRoom, err)
 		}
@@ -246,7 +249,8 @@ func (ses *session) Data(r io.Reader) error {
 // Reset forgets the transaction.
 //
 // QUIRK: go-smtp gives the result of a message in chunks that was broken off to
-// the message after it, if that comes sooner. So it is waited for.
+// the message after it, if that comes sooner. So it is waited for, and this
+// connection takes no other message.
 func (ses *session) Reset() {
 	ses.inHand.Lock()
 	defer ses.inHand.Unlock()
@@ -337,6 +341,9 @@ func (ses *session) receive(r io.Reader, tx transaction) ([]string, error) {
 	}
 	octets, free, err := ses.read(r, tx.size)
 	defer free()
+	if errors.Is(err, smtp.ErrDataReset) {
+		ses.conn.brokenOff.Store(true)
+	}
 	if err != nil {
 		return nil, err
 	}

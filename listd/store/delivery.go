@@ -89,6 +89,7 @@ type Notice struct {
 // Outcome is what became of one delivery.
 type Outcome struct {
 	Delivery    int64
+	Owner       string // who claimed it: after another has, only that a copy was relayed counts; "": it counts whoever did
 	State       DeliveryState
 	NextAt      time.Time // delayed (or back to queued): when to try again
 	Attempts    int       // so far, this one included
@@ -140,7 +141,7 @@ func (d *Delivery) fill(item, created int64, address, notice string) error {
 }
 
 // hotStatements are what runs for every batch: parsed once.
-type hotStatements struct{ due, lease, complete, gathered, ended *sql.Stmt }
+type hotStatements struct{ notices, turns, copies, lease, complete, gathered, ended *sql.Stmt }
 
 func (s *Store) prepareHot(ctx context.Context) (*hotStatements, error) {
 	var h hotStatements
@@ -148,11 +149,12 @@ func (s *Store) prepareHot(ctx context.Context) (*hotStatements, error) {
 		stmt **sql.Stmt
 		text string
 	}{
-		{&h.due, `SELECT id, coalesce(item, 0), list, kind, address, state, attempts, notice, created FROM delivery
-			WHERE due <= ? ORDER BY due, id LIMIT ?` + s.dialect.skipLocked},
+		{&h.notices, claimColumns + `WHERE kind = 'notice' AND due <= ? ORDER BY due, id LIMIT ?` + s.dialect.skipLocked},
+		{&h.turns, dueTurns},
+		{&h.copies, claimColumns + `WHERE kind = 'copy' AND list = ? AND due <= ? ORDER BY due, id LIMIT ?` + s.dialect.skipLocked},
 		{&h.lease, `UPDATE delivery SET owner = ?, due = ? WHERE id ` + s.dialect.inIDs},
 		{&h.complete, `UPDATE delivery SET state = ?, due = ?, owner = '', attempts = ?, code = ?, enhanced = ?, text = ?, reason = ?,
-			certificate = ?, cipher = ?, updated = ? WHERE id = ? AND due IS NOT NULL`},
+			certificate = ?, cipher = ?, updated = ? WHERE id = ? AND due IS NOT NULL AND (owner = ? OR ?)`},
 		{&h.gathered, `UPDATE delivery SET state = (SELECT l.state FROM delivery AS l WHERE l.id = delivery.digest),
 			reason = (SELECT l.reason FROM delivery AS l WHERE l.id = delivery.digest), updated = ?
 			WHERE digest > 0 AND digest <> id AND state = 'queued' AND digest ` + s.dialect.inIDs + ` RETURNING id`},
@@ -170,44 +172,12 @@ func (s *Store) prepareHot(ctx context.Context) (*hotStatements, error) {
 // Close gives the statements back.
 func (h *hotStatements) Close() error {
 	var errs []error
-	for _, stmt := range []*sql.Stmt{h.due, h.lease, h.complete, h.gathered, h.ended} {
+	for _, stmt := range []*sql.Stmt{h.notices, h.turns, h.copies, h.lease, h.complete, h.gathered, h.ended} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// ClaimDeliveries leases up to n deliveries that are due, those that have waited
-// longest first. A lease that ended is free again. What a worker does not need
-// (the last reply, times but Created) is not filled.
-func (s *Store) ClaimDeliveries(ctx context.Context, owner string, now, leaseUntil time.Time, n int) ([]Delivery, error) {
-	if owner == "" {
-		return nil, errors.New("store: claim deliveries: no owner")
-	}
-	var claimed []Delivery
-	err := s.writeBeside(ctx, "claim deliveries", func(tx *sql.Tx, _ handle) error {
-		quiet := s.dialect.quiet(ctx)
-		rows, err := tx.StmtContext(quiet, s.hot.due).QueryContext(quiet, micros(now), n)
-		claimed, err = collect(rows, err, func(row scanner) (Delivery, error) {
-			d := Delivery{LeasedBy: owner, LeasedUntil: leaseUntil}
-			var item, created int64
-			var address, notice string
-			if err := row.Scan(&d.ID, &item, &d.List, &d.Kind, &address, &d.State, &d.Attempts, &notice, &created); err != nil {
-				return d, err
-			}
-			return d, d.fill(item, created, address, notice)
-		})
-		if err != nil || len(claimed) == 0 {
-			return err
-		}
-		_, err = tx.StmtContext(quiet, s.hot.lease).ExecContext(quiet, owner, micros(leaseUntil), idList(claimed, func(d Delivery) int64 { return d.ID }))
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return claimed, nil
 }
 
 // idList writes numbers as the JSON array that dialect.inIDs reads: one
@@ -227,7 +197,8 @@ func idList[T any](all []T, id func(T) int64) string {
 // Complete writes the results of a batch in one transaction, ends their leases,
 // queues the notices they cause, and makes those items done whose last copy has
 // its end. A delivery that already has its end keeps it, and causes no notices
-// again; one that is not there is passed over.
+// again; one that is not there is passed over, and so is one that another owner
+// has claimed meanwhile, unless it was relayed: a copy that has left has left.
 func (s *Store) Complete(ctx context.Context, outcomes []Outcome) error {
 	if len(outcomes) == 0 {
 		return nil
@@ -287,6 +258,9 @@ func oneEach(outcomes []Outcome) []Outcome {
 	}
 	return kept
 }
+
+// counts tells whether the outcome counts whoever has the delivery by now.
+func (o Outcome) counts() bool { return o.Owner == "" || o.State == DeliveryRelayed }
 
 // due is what the column becomes.
 func (o Outcome) due() any {

@@ -21,6 +21,25 @@ func (s *Store) RenewLeases(ctx context.Context, owner string, until time.Time) 
 	})
 }
 
+// ReleaseStrayItems frees what owner has leased and has not in hand: what a
+// claim leased whose answer never came, because the connection to the database
+// broke. Only who claims may call it, and not while it claims.
+func (s *Store) ReleaseStrayItems(ctx context.Context, owner string, inHand []string) error {
+	return s.releaseStray(ctx, "item", owner, idList(inHand, itemNumber))
+}
+
+// ReleaseStrayDeliveries does the same for deliveries.
+func (s *Store) ReleaseStrayDeliveries(ctx context.Context, owner string, inHand []int64) error {
+	return s.releaseStray(ctx, "delivery", owner, idList(inHand, func(id int64) int64 { return id }))
+}
+
+func (s *Store) releaseStray(ctx context.Context, table, owner, inHand string) error {
+	return s.writeBeside(ctx, "release stray leases of "+owner, func(_ *sql.Tx, h handle) error {
+		_, err := h.exec(ctx, `UPDATE `+table+` SET owner = '', due = ? WHERE due IS NOT NULL AND owner = ? AND NOT (id `+h.dialect.inIDs+`)`, s.now(), owner, inHand)
+		return err
+	})
+}
+
 // RetryPostponed makes every accepted item due now that was postponed: what it
 // waited for, as the key password, may be there after a restart.
 func (s *Store) RetryPostponed(ctx context.Context) error {

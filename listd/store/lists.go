@@ -234,6 +234,7 @@ func (s *Store) RemoveList(ctx context.Context, id list.ID, entry AuditEntry) er
 		for _, statement := range []string{
 			`DELETE FROM delivery WHERE list = ?`,
 			`DELETE FROM item WHERE list = ?`,
+			`DELETE FROM pause WHERE list = ?`,
 			`DELETE FROM token WHERE list = ?`,
 			`DELETE FROM include_member WHERE list = ?`,
 		} {

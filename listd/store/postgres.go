@@ -368,10 +368,12 @@ func completeAtOnce(ctx context.Context, _ *Store, tx *sql.Tx, outcomes []Outcom
 		Reason      string        `json:"reason"`
 		Certificate string        `json:"certificate"`
 		Cipher      string        `json:"cipher"`
+		Owner       string        `json:"owner"`
+		Counts      bool          `json:"counts"`
 	}
 	rows := make([]row, len(outcomes))
 	for i, o := range outcomes {
-		rows[i] = row{o.Delivery, o.State, o.due(), o.Attempts, o.Code, cleanText(o.Enhanced), cleanText(o.Text), cleanText(o.Reason), o.Certificate, o.Cipher}
+		rows[i] = row{o.Delivery, o.State, o.due(), o.Attempts, o.Code, cleanText(o.Enhanced), cleanText(o.Text), cleanText(o.Reason), o.Certificate, o.Cipher, o.Owner, o.counts()}
 	}
 	text, err := json.Marshal(rows)
 	if err != nil {
@@ -380,8 +382,8 @@ func completeAtOnce(ctx context.Context, _ *Store, tx *sql.Tx, outcomes []Outcom
 	result, err := tx.QueryContext(ctx, `UPDATE delivery AS d SET state = o.state, due = o.due, owner = '', attempts = o.attempts, code = o.code,
 		enhanced = o.enhanced, text = o.text, reason = o.reason, certificate = o.certificate, cipher = o.cipher, updated = $2
 		FROM json_to_recordset($1::text::json) AS o(id bigint, state text, due bigint, attempts bigint, code bigint,
-		enhanced text, text text, reason text, certificate text, cipher text)
-		WHERE d.id = o.id AND d.due IS NOT NULL RETURNING d.id`, string(text), now)
+		enhanced text, text text, reason text, certificate text, cipher text, owner text, counts boolean)
+		WHERE d.id = o.id AND d.due IS NOT NULL AND (o.counts OR d.owner = o.owner) RETURNING d.id`, string(text), now)
 	ids, err := collect(result, err, func(row scanner) (id int64, err error) { return id, row.Scan(&id) })
 	written := make(map[int64]bool, len(ids))
 	for _, id := range ids {

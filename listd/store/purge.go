@@ -61,3 +61,30 @@ func dropOctets(ctx context.Context, h handle, item int64) error {
 	_, err := h.exec(ctx, `DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM item WHERE blob = ?)`, blob, blob)
 	return err
 }
+
+// PurgeRows removes posts that were done or rejected before a time, with the
+// rows of their copies, once their octets are gone, and notices about none that
+// had their end before it. It returns how many posts it removed.
+func (s *Store) PurgeRows(ctx context.Context, before time.Time) (items int, err error) {
+	for {
+		var n, notices int64
+		err := s.write(ctx, "purge rows", func(h handle) error {
+			var err error
+			n, err = h.exec(ctx, `DELETE FROM item WHERE id IN (SELECT id FROM item WHERE state IN (?, ?) AND updated < ? AND blob IS NULL AND archived <= ?
+				AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.item = item.id AND delivery.due IS NOT NULL) ORDER BY id LIMIT ?)`,
+				ItemDone, ItemRejected, micros(before), s.now(), purgeChunk)
+			if err != nil {
+				return err
+			}
+			notices, err = h.exec(ctx, `DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE item IS NULL AND due IS NULL AND updated < ? ORDER BY id LIMIT ?)`,
+				micros(before), 10*purgeChunk)
+			return err
+		})
+		if err != nil {
+			return items, err
+		}
+		if items += int(n); n < purgeChunk && notices < 10*purgeChunk {
+			return items, nil
+		}
+	}
+}

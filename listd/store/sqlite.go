@@ -172,7 +172,7 @@ func completeEach(ctx context.Context, s *Store, tx *sql.Tx, outcomes []Outcome,
 	written := make(map[int64]bool, len(outcomes))
 	for _, o := range outcomes {
 		result, err := complete.ExecContext(ctx, string(o.State), o.due(), o.Attempts, o.Code, o.Enhanced, o.Text, o.Reason,
-			o.Certificate, o.Cipher, now, o.Delivery)
+			o.Certificate, o.Cipher, now, o.Delivery, o.Owner, o.counts())
 		if err != nil {
 			return nil, err
 		}

@@ -99,19 +99,20 @@ type Options struct {
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
-	dialect *dialect
-	writer  *sql.DB // one connection: SQLite has one writer, and waiting in Go is fair
-	reader  *sql.DB
-	name    string      // what messages call it; no password
-	path    string      // of the SQLite file, absolute; "": it is none
-	file    os.FileInfo // of the SQLite file, as it was opened; nil: it is none
-	clock   func() time.Time
-	log     *slog.Logger
-	lastID  atomic.Int64
-	lock    serving // held by LockServer
-	hot     *hotStatements
-	one     chan struct{} // holds a token while this process has a transaction that must be alone
-	session *sql.DB       // PostgreSQL: the one connection on which locks are held
+	dialect  *dialect
+	writer   *sql.DB // one connection: SQLite has one writer, and waiting in Go is fair
+	reader   *sql.DB
+	name     string      // what messages call it; no password
+	path     string      // of the SQLite file, absolute; "": it is none
+	file     os.FileInfo // of the SQLite file, as it was opened; nil: it is none
+	clock    func() time.Time
+	log      *slog.Logger
+	lastID   atomic.Int64
+	lastTurn atomic.Int64 // the list that had the last turn in a claim
+	lock     serving      // held by LockServer
+	hot      *hotStatements
+	one      chan struct{} // holds a token while this process has a transaction that must be alone
+	session  *sql.DB       // PostgreSQL: the one connection on which locks are held
 }
 
 // Open opens the database at url, makes its schema if there is none, and brings
