@@ -1,11 +1,15 @@
 package listd_test
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/sealist/sealist/listd/admin"
+	"github.com/sealist/sealist/listd/peer"
 	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/resolver"
 	"github.com/sealist/sealist/smime/smimetest"
 )
 
@@ -59,4 +63,36 @@ func TestReplayedCommandsAfterARestore(t *testing.T) {
 			return item.State == store.ItemDone && item.Reason == "commands"
 		})
 	}
+}
+
+// What may be a replay teaches no certificate, not even once it is approved, and an encrypted one is answered as one that
+// nobody signed, at the reverse-path.
+func TestReplaysAfterARestoreEarnNothing(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	mallory := w.people["mallory"]
+	old := mail(mallory.Address, wallList, mallory.Sign(text, smimetest.SignedAt(time.Now().Add(-time.Hour))))
+	signed := w.people["alice"].Sign(text, smimetest.SignedAt(time.Now().Add(-time.Hour)))
+	sealed := mail("alice@example.org", secretList, smimetest.Encrypt(signed, w.keys[secretList]))
+	w.must(w.sealist.Store.MarkRestored(t.Context()))
+
+	item, _ := w.settled(w.send(mallory.Address, wallList, old))
+	if item.State != store.ItemHeld {
+		t.Fatalf("%s, %q", item.State, item.Reason)
+	}
+	w.must(admin.New(admin.Parts{Store: w.sealist.Store, Actor: "test"}).ApprovePost(t.Context(), item.ID))
+	w.until("it is distributed", func() bool {
+		item, _ = w.settled(item)
+		return item.State == store.ItemDone
+	})
+	if r := w.sealist.Resolver.Resolve(t.Context(), []string{mallory.Address}, resolver.Allowances{})[0]; len(r.Certificates) != 0 {
+		t.Errorf("learnt from %s", r.Source)
+	}
+
+	w.settled(w.send("bob@example.org", secretList, sealed))
+	w.until("the neutral answer reaches the reverse-path", func() bool {
+		return slices.ContainsFunc(w.sink.To("bob@example.org"), func(m peer.Mail) bool {
+			return bytes.Contains(m.Octets, []byte("that seems to come from you was not distributed"))
+		})
+	})
 }

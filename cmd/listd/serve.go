@@ -1,14 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -108,11 +113,41 @@ func tell(log *slog.Logger, level slog.Level, findings []config.Finding) {
 // levels are the words of log.level.
 var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 
-// newLog makes the log in its format. What is in a value never ends a line: both handlers escape it.
+// newLog makes the log in its format. What is in a value never ends a line, and
+// nothing in it reaches a terminal that it obeys, or that turns text around.
 func newLog(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(slog.NewJSONHandler(plain{w}, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
 }
+
+// plain writes lines of JSON with everything escaped that does not print: the
+// handler escapes what JSON wants escaped, and lets C1 controls, DEL and
+// bidirectional controls through. In JSON they stand in strings only.
+type plain struct{ io.Writer }
+
+func (w plain) Write(line []byte) (int, error) {
+	text, newline := bytes.CutSuffix(line, []byte("\n"))
+	if !bytes.ContainsFunc(text, unprintable) {
+		return w.Writer.Write(line)
+	}
+	var out []byte
+	for _, r := range string(text) {
+		if !unprintable(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
+	}
+	if newline {
+		out = append(out, '\n')
+	}
+	_, err := w.Writer.Write(out)
+	return len(line), err
+}
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"github.com/sealist/sealist/listd/store"
 )
@@ -68,11 +69,17 @@ func Explain(err error) *Error {
 	case errors.Is(err, store.ErrReadOnly):
 		e.Hint = "run listmaster as root or as the user that runs listd"
 	case errors.Is(err, store.ErrSchema):
-		e.Hint = "use the listmaster that belongs to the running listd"
+		e.Hint = "use listd and listmaster of one version, the newest that has worked on this database"
+	case errors.Is(err, store.ErrURL):
+		e.Hint = "write sqlite:FILE, as sqlite:sealist.db, or postgres://USER@HOST/DATABASE into store.url"
+	case errors.Is(err, store.ErrDamaged):
+		e.Hint = "see that store.url names the right file; else move it away with its -wal and -shm, and `listmaster restore` a backup"
 	case errors.Is(err, store.ErrServerRunning):
 		e.Hint = "stop the other listd first; one SQLite file has one server, and of those that share a PostgreSQL database each has a name of its own (node)"
 	case errors.Is(err, store.ErrUnreachable):
 		e.Hint = "see that PostgreSQL runs and that this machine may connect, as with psql and the URL of store.url"
+	case errors.Is(err, syscall.ENOTDIR):
+		e.Hint = "store.url names a file whose folder is none"
 	case errors.Is(err, fs.ErrPermission):
 		e.Hint = "the data folder and what is in it belong to the user that runs listd: run this as that user, or give it the folder with chown -R"
 	}

@@ -60,7 +60,7 @@ func (d *Distributor) answerable(s Submission) (list.Address, bool) {
 		return list.Address{}, false
 	}
 	claimed := s.Item.ReversePath
-	if s.Author.Authenticated {
+	if s.proven() {
 		claimed = s.Author.Author
 	}
 	to, err := list.ParseAddress(claimed)

@@ -129,7 +129,7 @@ func (d *Distributor) authorize(ctx context.Context, s Submission, m memory) ver
 	if v.state == store.ItemDistributing && s.Unproven {
 		v.state, v.reason = store.ItemHeld, string(trust.Replay)
 	}
-	if (s.Message.Encrypted || !s.Readable()) && !s.Author.Authenticated && (v.state != store.ItemDistributing || s.List.Policy.UnsignedEncrypted != list.AllowUnsigned) {
+	if (s.Message.Encrypted || !s.Readable()) && !s.proven() && (v.state != store.ItemDistributing || s.List.Policy.UnsignedEncrypted != list.AllowUnsigned) {
 		v.answer = neutral // whatever came of it (invariant 3)
 	}
 	return v
@@ -279,8 +279,10 @@ func (d *Distributor) decidePost(ctx context.Context, item store.Item, l list.Li
 		Item: item.ID, State: v.state, Reason: v.reason, Detail: v.detail(), Method: string(v.method),
 		MessageID: oneLine(compose.MessageID(s.Message.Outer.Header())), Encrypted: s.Message.Encrypted, Traces: v.traces,
 	}
-	if s.Author.Authenticated && v.reason != reasonDuplicate && !(s.Unproven && s.Item.Approved.IsZero()) {
+	if s.Author.Authenticated && v.reason != reasonDuplicate && (s.proven() || !s.Item.Approved.IsZero()) {
 		decided.Author = v.sender
+	}
+	if s.proven() && v.reason != reasonDuplicate {
 		if err := d.harvest(ctx, s, &decided); err != nil {
 			return false, fmt.Errorf("harvesting: %w", err)
 		}

@@ -44,6 +44,11 @@ func (d *Distributor) commands(ctx context.Context, item store.Item, l list.List
 	case s.Unproven && item.Approved.IsZero():
 		decided.State, decided.Reason = store.ItemHeld, string(trust.Replay)
 		decided.Detail = "the database was restored, and nothing shows that this was signed since; `listmaster moderation approve` carries it out"
+		if s.Message.Encrypted { // as for one that nobody signed (invariant 3)
+			if n, ok := d.answerTo(ctx, s, verdict{answer: neutral}); ok {
+				decided.Notices = append(decided.Notices, n)
+			}
+		}
 	default:
 		err = d.runCommands(ctx, s, l, &decided)
 		if s.Author.Authenticated {

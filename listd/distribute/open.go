@@ -28,6 +28,10 @@ type Submission struct {
 	Unproven bool
 }
 
+// proven tells whether the author showed that he wrote it, and that now: what
+// is answered, and what is learnt, goes by that.
+func (s Submission) proven() bool { return s.Author.Authenticated && !s.Unproven }
+
 // Readable tells whether there is content that could be distributed.
 func (s Submission) Readable() bool { return s.Message.Payload != nil && s.Message.Err == nil }
 

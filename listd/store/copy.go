@@ -39,7 +39,12 @@ type Copied struct {
 // transaction. No server may work on either. Leases are not copied: what was leased is due.
 //
 // Errors: ErrServerRunning, ErrNotEmpty, and those of Open.
-func (s *Store) Copy(ctx context.Context, to *Store) (done []Copied, err error) {
+func (s *Store) Copy(ctx context.Context, to *Store) ([]Copied, error) {
+	return s.copyStopped(ctx, to, nil)
+}
+
+// copyStopped copies between databases that no server works on.
+func (s *Store) copyStopped(ctx context.Context, to *Store, also func(handle) error) ([]Copied, error) {
 	for _, one := range []*Store{s, to} {
 		lock, err := one.stopServers(ctx)
 		if err != nil {
@@ -47,11 +52,12 @@ func (s *Store) Copy(ctx context.Context, to *Store) (done []Copied, err error) 
 		}
 		defer lock.release()
 	}
-	return s.copyTo(ctx, to)
+	return s.copyTo(ctx, to, also)
 }
 
-// copyTo copies what there is at one moment.
-func (s *Store) copyTo(ctx context.Context, to *Store) (done []Copied, err error) {
+// copyTo copies what there is at one moment, and does in the same transaction
+// what is also to be done with the copy, if anything.
+func (s *Store) copyTo(ctx context.Context, to *Store, also func(handle) error) (done []Copied, err error) {
 	source, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: s.dialect.snapshot})
 	if err != nil {
 		return nil, s.wrap("copy", err)
@@ -78,8 +84,10 @@ func (s *Store) copyTo(ctx context.Context, to *Store) (done []Copied, err error
 				return err
 			}
 		}
-		_, err := release(ctx, h, to.now(), `owner <> ''`)
-		return err
+		if _, err := release(ctx, h, to.now(), `owner <> ''`); err != nil || also == nil {
+			return err
+		}
+		return also(h)
 	})
 	return done, err
 }

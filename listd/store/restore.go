@@ -25,15 +25,15 @@ func (s *Store) Backup(ctx context.Context, path string) (done []Copied, err err
 	if err != nil {
 		return nil, err
 	}
-	done, err = s.copyTo(ctx, to)
+	done, err = s.copyTo(ctx, to, nil)
 	if err := errors.Join(err, to.Close()); err != nil {
 		return nil, errors.Join(err, removeFile(path))
 	}
 	return done, removeBeside(path)
 }
 
-// Restore fills this database, which is empty, from a backup, which stays as it is, and marks the moment. No server may
-// work on it.
+// Restore fills this database, which is empty, from a backup, which stays as it is, and marks the moment, in one
+// transaction: there is no restored database without the mark. No server may work on it.
 func (s *Store) Restore(ctx context.Context, path string) (done []Copied, err error) {
 	dir, err := os.MkdirTemp(filepath.Dir(path), ".restore-") // an older backup's schema is brought up to date in a copy
 	if err != nil {
@@ -49,25 +49,24 @@ func (s *Store) Restore(ctx context.Context, path string) (done []Copied, err er
 		return nil, err
 	}
 	defer from.Close()
-	if done, err = from.Copy(ctx, s); err != nil {
-		return nil, err
-	}
-	return done, s.MarkRestored(ctx)
+	return from.copyStopped(ctx, s, func(h handle) error { return s.markRestored(ctx, h) })
 }
 
 // MarkRestored tells the database that it is a copy of an earlier moment: what was sent to people since is unknown to it.
 // Their tokens end, and signatures that may have been used since count for nothing (see Restored).
 func (s *Store) MarkRestored(ctx context.Context) error {
-	return s.write(ctx, "mark as restored", func(h handle) error {
-		if _, err := h.exec(ctx, `DELETE FROM token`); err != nil {
-			return err
-		}
-		_, err := h.exec(ctx, `INSERT INTO meta (name, value) VALUES ('restored', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, s.now())
-		if err != nil {
-			return err
-		}
-		return bump(ctx, h)
-	})
+	return s.write(ctx, "mark as restored", func(h handle) error { return s.markRestored(ctx, h) })
+}
+
+func (s *Store) markRestored(ctx context.Context, h handle) error {
+	if _, err := h.exec(ctx, `DELETE FROM token`); err != nil {
+		return err
+	}
+	_, err := h.exec(ctx, `INSERT INTO meta (name, value) VALUES ('restored', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, s.now())
+	if err != nil {
+		return err
+	}
+	return bump(ctx, h)
 }
 
 // Restored returns when the database was last restored from a backup; zero: never.

@@ -146,6 +146,8 @@ func explainSQLite(err error, path string) error {
 		return fmt.Errorf("%w (%w)", ErrFull, err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
 		return fmt.Errorf("%w (%w)", ErrReadOnly, err)
+	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
+		return fmt.Errorf("%w (%w)", ErrDamaged, err)
 	case sqlite3.SQLITE_IOERR:
 		// SQLite answers FULL when a write meets ENOSPC, but IOERR when the
 		// wal-index or a truncation does.

@@ -81,6 +81,8 @@ var (
 	// ErrServerRunning: another server works on this SQLite file, or one of this
 	// name on this PostgreSQL database. Permanent.
 	ErrServerRunning = errors.New("another server is running on this database")
+	// ErrDamaged: the file is no SQLite database, or no whole one. Permanent.
+	ErrDamaged = errors.New("the database is damaged, or none")
 	// ErrURL: the store's URL cannot be used. Permanent.
 	ErrURL = errors.New("store.url cannot be used")
 )
@@ -118,8 +120,8 @@ type Store struct {
 // "postgres://…", as libpq reads it. An SQLite file is made if it is not there,
 // with mode 0600, its folder with 0700.
 //
-// Errors: ErrURL, ErrSchema, ErrBusy, ErrFull, ErrReadOnly, ErrUnreachable, or
-// the operating system's.
+// Errors: ErrURL, ErrSchema, ErrBusy, ErrFull, ErrReadOnly, ErrUnreachable,
+// ErrDamaged, or the operating system's.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
