@@ -33,6 +33,12 @@ func (w *world) Write(p []byte) (int, error) {
 	return w.log.Write(p)
 }
 
+func (w *world) logged() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.String()
+}
+
 // newWorld queues a copy for each of n members.
 func newWorld(t *testing.T, n int, o peer.SinkOptions) *world {
 	t.Helper()
@@ -140,7 +146,7 @@ func (w *world) until(what string, ok func(map[string]store.Delivery) bool) map[
 			return by
 		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("waited too long for %s: %+v\n%s", what, by, w.log)
+			w.t.Fatalf("waited too long for %s: %+v\n%s", what, by, w.logged())
 		}
 		time.Sleep(2 * time.Millisecond) // between two looks at the database
 	}
@@ -266,7 +272,7 @@ func TestOnePoisonousCopyHarmsItselfOnly(t *testing.T) {
 		}
 		return by["m3"].State == store.DeliveryDelayed
 	})
-	if strings.Contains(w.log.String()+by["m3"].Reason, "secret content") {
+	if strings.Contains(w.logged()+by["m3"].Reason, "secret content") {
 		t.Error("a panic's value reached the log or the database")
 	}
 }
