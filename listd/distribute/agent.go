@@ -2,10 +2,8 @@ package distribute
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
@@ -83,21 +81,11 @@ func (d *Distributor) agentKeys(ctx context.Context, l list.List) (all []keyring
 		}
 		return nil, signing, fmt.Errorf("opening the keys of %s: %w", l.Address, err)
 	}
-	now := d.Clock()
-	for _, k := range all {
-		_, can := k.Signer()
-		if can && valid(k.Certificate, now) && (signing.Certificate == nil || k.Certificate.NotBefore.After(signing.Certificate.NotBefore)) {
-			signing = k
-		}
-	}
-	if signing.Certificate == nil {
+	signing, ok := keyring.Signing(all, d.Clock())
+	if !ok {
 		return nil, signing, fmt.Errorf("%s: %w", l.Address, errNoSigningKey)
 	}
 	return all, signing, nil
-}
-
-func valid(c *x509.Certificate, at time.Time) bool {
-	return !at.Before(c.NotBefore) && !at.After(c.NotAfter)
 }
 
 // expansion is how a mail list agent signs one post, whose decision stands.

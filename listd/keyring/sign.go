@@ -3,6 +3,7 @@ package keyring
 import (
 	"crypto"
 	"crypto/x509"
+	"time"
 )
 
 // MaySign tells whether the key usage of a certificate lets its key sign mail
@@ -16,4 +17,21 @@ func MaySign(cert *x509.Certificate) bool {
 func (k Key) Signer() (crypto.Signer, bool) {
 	s, ok := k.Private.(crypto.Signer)
 	return s, ok && MaySign(k.Certificate)
+}
+
+// Signing returns the key a list signs with at a time: of those that are valid
+// then and may sign the one that was issued last. False if there is none.
+func Signing(keys []Key, now time.Time) (Key, bool) {
+	var signing Key
+	for _, k := range keys {
+		_, can := k.Signer()
+		if can && validAt(k.Certificate, now) && (signing.Certificate == nil || k.Certificate.NotBefore.After(signing.Certificate.NotBefore)) {
+			signing = k
+		}
+	}
+	return signing, signing.Certificate != nil
+}
+
+func validAt(c *x509.Certificate, at time.Time) bool {
+	return !at.Before(c.NotBefore) && !at.After(c.NotAfter)
 }
