@@ -95,7 +95,7 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, wait bool, 
 		case memberships[m].Reception == list.ReceiveNotMe && addresses[n].Same(p.author):
 			out[i] = queue.Cancelled{Reason: "not_me"}
 		case memberships[m].Reception == list.ReceiveNotice:
-			out[i] = d.announce(p, batch[i], d.returnPath(p.list, memberships[m]))
+			out[i] = d.announce(ctx, p, batch[i], d.returnPath(p.list, memberships[m]))
 		default:
 			entitled = append(entitled, i)
 			paths[i] = d.returnPath(p.list, memberships[m])
@@ -160,13 +160,9 @@ func (d *Distributor) isList(ctx context.Context, a list.Address) bool {
 }
 
 // announce makes the mail that says no more than that there is a post.
-func (d *Distributor) announce(p *post, del store.Delivery, reversePath string) queue.Rendering {
-	m, err := d.Notices.Render(p.list, store.Notice{Template: notice.NewPost, To: del.Address, Params: map[string]string{"received": quotedDate(p.received.UTC().Format(time.RFC1123Z))}},
-		fmt.Sprintf("<notice-%d-%d@%s>", del.ID, del.Created.UnixMicro(), p.list.Address.Domain()), del.Created)
-	if err != nil {
-		return queue.Delayed{Reason: "rendering: " + err.Error()}
-	}
-	return queue.Copy{ReversePath: reversePath, Parts: func() ([]relay.Segment, error) { return segment(m.Octets()) }}
+func (d *Distributor) announce(ctx context.Context, p *post, del store.Delivery, reversePath string) queue.Rendering {
+	nt := store.Notice{Template: notice.NewPost, List: p.list.ID, To: del.Address, Params: map[string]string{"received": quotedDate(p.received.UTC().Format(time.RFC1123Z))}}
+	return d.serviceMail(ctx, p.list, del, nt, p.sealer != nil, reversePath)
 }
 
 // seal makes the copy of one member, whose certificates r names.
