@@ -184,7 +184,7 @@ func TestSenderReport(t *testing.T) {
 			return ""
 		}
 		w.until("the report arrives", func() bool { return len(w.sink.Mails()) > before })
-		return string(w.sink.Mails()[before].Octets)
+		return w.shown(w.sink.Mails()[before].Octets, "alice")
 	}
 	w.post()
 	if got := report(); !strings.Contains(got, "To: <alice@example.org>") || !strings.Contains(got, "Not every member") || strings.Contains(got, "waiting for") || strings.Contains(got, "carol") {
@@ -239,13 +239,8 @@ func TestOwnersReport(t *testing.T) {
 	if bytes.Contains(got, []byte("carol")) {
 		t.Errorf("a member's address leaves in clear:\n%s", got)
 	}
-	m := smime.Open(parse(t, got), smime.Options{Keys: []cms.Key{w.people["bob"].DecryptKey()}})
-	if m.Err != nil {
-		t.Fatal(m.Err)
-	}
-	inner, err := m.Payload.Decoded()
-	w.must(err)
-	if !bytes.Contains(inner, []byte("carol@example.org has no usable certificate")) || !bytes.Contains(inner, []byte("2 posts are waiting")) {
+	inner := w.shown(got, "bob")
+	if !strings.Contains(inner, "carol@example.org has no usable certificate") || !strings.Contains(inner, "2 posts are waiting") {
 		t.Errorf("%s", inner)
 	}
 }
