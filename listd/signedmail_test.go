@@ -275,3 +275,31 @@ func TestNoValidSigningKey(t *testing.T) {
 		}
 	}
 }
+
+// TestSignedAttachments: a post that goes along stays octet for octet what it was, whatever the signature has to do for that.
+func TestSignedAttachments(t *testing.T) {
+	w := newWorld(t)
+	w.give(wallList, w.ca.Issue(wallList))
+	w.set(wallList, "send", "editorkey")
+	l, err := w.sealist.Store.List(t.Context(), list.MustParseAddress(wallList))
+	w.must(err)
+	_, err = w.sealist.Store.AddMembers(t.Context(), l.ID, []list.Member{{Address: list.MustParseAddress("bob@example.org"), Role: list.RoleEditor}})
+	w.must(err)
+	w.start()
+	openssl := peer.NewOpenSSL(t)
+	for i, c := range []struct{ body, form string }{
+		{"Content-Type: text/plain\r\n\r\nhello  \r\n", "multipart/signed"},
+		{"Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: 8bit\r\n\r\ncaf\xe9  \r\n" + strings.Repeat("long ", 150) + "\r\n", "application/pkcs7-mime"},
+	} {
+		w.settled(w.send("alice@example.org", wallList, mail("alice@example.org", wallList, smimetest.Entity(c.body))))
+		m := w.waitFor("bob@example.org", i, 1)[0]
+		content, err := openssl.Verify(m.Octets, [][]byte{w.ca.Certificate.Raw})
+		if typ, _ := parse(t, m.Octets).MediaType(); err != nil || typ != c.form {
+			t.Errorf("%s: %v", typ, err)
+		}
+		_, body, _ := strings.Cut(c.body, "\r\n\r\n")
+		if !bytes.Contains(content, []byte("\r\n\r\n"+body)) || !bytes.Contains(content, []byte("DISTRIBUTE "+wallList)) {
+			t.Errorf("%s", content)
+		}
+	}
+}
