@@ -209,19 +209,30 @@ func withheldBecause(r resolver.Result) string {
 	return "no usable certificate: " + strings.Join(reasons, ", ")
 }
 
+// How often a member hears that he has no usable certificate.
+const (
+	remindedDaily  = 7 * 24 * time.Hour // for so long since the first copy that he missed
+	remindedWeekly = 7 * 24 * time.Hour // then once in this time
+)
+
 // noCertificate is what a member hears whose copy is withheld, at most once a
-// day and list: nothing where the list's owners are told instead.
+// day and list in the first week, then once a week: nothing where the list's
+// owners are told instead.
 func (d *Distributor) noCertificate(ctx context.Context, l list.List, member list.Address, reason string) []store.Notice {
 	if l.Policy.MissingCertificate == list.MissingReport || d.isList(ctx, member) {
 		return nil
 	}
-	waiting, err := d.Store.CountWithheld(ctx, l.ID, member)
+	waiting, since, err := d.Store.WithheldFrom(ctx, l.ID, member)
 	if err != nil {
 		d.log.Warn("cannot count what waits for a member", "err", err)
+	}
+	every := noticeEvery
+	if !since.IsZero() && d.Clock().Sub(since) >= remindedDaily {
+		every = remindedWeekly
 	}
 	return []store.Notice{{
 		Template: notice.NoCertificate, List: l.ID, To: member,
 		Params: map[string]string{"reason": reason, "waiting": fmt.Sprint(waiting + 1), "kept": l.Policy.WithheldFor.String()},
-		Key:    fmt.Sprintf("%s/%d/%s", notice.NoCertificate, l.ID, member.Key()), Every: noticeEvery,
+		Key:    fmt.Sprintf("%s/%d/%s", notice.NoCertificate, l.ID, member.Key()), Every: every,
 	}}
 }
