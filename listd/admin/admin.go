@@ -19,6 +19,7 @@ import (
 	"github.com/sealist/sealist/directory"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/listd/token"
@@ -40,6 +41,7 @@ type Parts struct {
 	Scheduler   Scheduler         // of tasks
 	Scenarios   *scenario.Library // the built-in ones if nil
 	Facts       scenario.Facts    // what scenarios ask
+	Notices     *notice.Notices   // service mail, for who looks at it
 
 	Tokens      *token.Tokens // that people are sent
 	Listmasters []list.Address
@@ -61,6 +63,7 @@ type Caching struct{ Positive, Negative time.Duration }
 type Keyring interface {
 	HMAC(ctx context.Context, purpose string, data []byte) ([]byte, error)
 	Install(ctx context.Context, l list.ID, b keyring.Bundle) (keyring.Key, error)
+	SigningKey(ctx context.Context, l list.ID, now time.Time) (keyring.Key, bool, error)
 }
 
 // Resolver finds people's certificates. *resolver.Resolver is one.
