@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/sealist/sealist/listd/compose"
 	"github.com/sealist/sealist/listd/list"
@@ -38,6 +39,11 @@ func (d *Distributor) renderNotice(ctx context.Context, del store.Delivery) queu
 	m, err := d.Notices.Render(l, *del.Notice, fmt.Sprintf("<notice-%d-%d@%s>", del.ID, del.Created.UnixMicro(), domain), del.Created)
 	if err != nil {
 		return queue.Delayed{Reason: "rendering: " + err.Error()}
+	}
+	if named := del.Notice.Params[notice.Certificates]; named != "" {
+		if m, err = d.withCertificates(ctx, m, fmt.Sprint("c", del.ID), strings.Fields(named)); err != nil {
+			return queue.Delayed{Reason: "attaching a certificate: " + err.Error()}
+		}
 	}
 	if del.Notice.Attach {
 		open := d.attachment

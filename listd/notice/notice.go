@@ -32,6 +32,7 @@ const (
 	InClear             = "in_clear"             // to a sender: the list takes encrypted posts only, and how to send one
 	CertificateAdded    = "certificate_added"    // to a person: a new certificate will be used for him
 	CertificateAssigned = "certificate_assigned" // to a person: a listmaster added a certificate for him; of no list
+	NewListCertificate  = "new_list_certificate" // to who is on a list: the certificate to encrypt to is another, and attached
 	NewPost             = "new_post"             // to a member who gets no posts but a word that there is one
 	NotAnonymous        = "not_anonymous"        // to a sender: the list hides authors, and the post names its own
 	Challenge           = "challenge"            // to a sender: answer, if the post is yours
@@ -54,6 +55,10 @@ const (
 	BounceOwners        = "bounce_owners"        // to an owner: what was done about members whose mail comes back
 	ListmasterReport    = "listmaster_report"    // to the listmasters: what needs them; of no list
 )
+
+// Certificates is the parameter of a notice with the fingerprints of lists'
+// certificates that are attached to it, with spaces between them.
+const Certificates = "certificates"
 
 // answers are the notices that answer a message; RFC 3834 section 5 wants them
 // told apart from those that come by themselves.
