@@ -42,7 +42,9 @@ func Default() *Config {
 			StaleIfError:    7 * day,
 			Memory:          64 << 20,
 		},
-		Robot: "sealist",
-		Log:   Log{Level: "info", Format: "text"},
+		Robot:   "sealist",
+		Lang:    "en",
+		Notices: Notices{Dir: "templates", UnsignedAfter: never},
+		Log:     Log{Level: "info", Format: "text"},
 	}
 }

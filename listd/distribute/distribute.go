@@ -36,6 +36,7 @@ type Parts struct {
 	Resolver        *resolver.Resolver // who can be reached
 	Harvest         *harvest.Harvest   // nil: nothing is harvested
 	Notices         *notice.Notices
+	UnsignedAfter   time.Duration     // how long service mail waits that its list has a key for and cannot be signed; 0: as long as the queue keeps it
 	Scenarios       *scenario.Library // what a list's rules are
 	Facts           scenario.Facts    // what they ask
 	Domains         []string          // ours: nothing is ever answered to an address in them
@@ -66,6 +67,7 @@ type Distributor struct {
 	memory *budget
 	posts  posts
 	dmarc  dmarcPolicies
+	alarms alarms
 
 	leading leading
 	stray   bool // there may be leases of ours that we do not know of; Run's own
