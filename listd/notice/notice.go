@@ -53,6 +53,10 @@ const (
 	BounceSuspended     = "bounce_suspended"     // to a member: his mail came back, how to get posts again
 	BounceOwners        = "bounce_owners"        // to an owner: what was done about members whose mail comes back
 	ListmasterReport    = "listmaster_report"    // to the listmasters: what needs them; of no list
+
+	CertExpiration            = "cert_expiration"             // to a person: his certificate ends; of no list (Sympa's certif_warning, daily_cert_expiration)
+	CertExpirationOwners      = "cert_expiration_owners"      // to an owner: certificates on his list end
+	CertExpirationListmasters = "cert_expiration_listmasters" // to the listmasters: certificates end; of no list
 )
 
 // answers are the notices that answer a message; RFC 3834 section 5 wants them
