@@ -172,7 +172,7 @@ func (c *Checker) Refresh(ctx context.Context) (summary string, err error) {
 	c.look(now)
 	c.mu.Lock()
 	for at, l := range c.lists {
-		if (l.current != nil || l.err != nil) && l.job == nil && l.by.checker != nil && !now.Before(l.next) && now.Sub(l.used) < unusedFor {
+		if l.job == nil && l.by.checker != nil && !now.Before(l.next) && now.Sub(l.used) < unusedFor {
 			by := l.by
 			by.now = now
 			by.fetchList(l, at, by.signer)
