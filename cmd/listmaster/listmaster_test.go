@@ -74,9 +74,9 @@ LIST                     STATE   KEY       UNTIL       FINGERPRINT       SUBJECT
 board@lists.example.org  active  RSA 2048  DATE  HEX  CN=The Board,O=Sealist tests
 `)
 	want(t, w.good("audit", "ls", "--limit", "2"), `
-AT                    WHO                     WHAT           OBJECT            DETAIL
-TIME  listmaster (user NAME)  member import  dora@example.org  added=1 role=member
-TIME  listmaster (user NAME)  member del     bob@example.org   role=member
+AT                    WHO                     WHAT           LIST                     OBJECT            DETAIL
+TIME  listmaster (user NAME)  member import  board@lists.example.org  dora@example.org  added=1 role=member
+TIME  listmaster (user NAME)  member del     board@lists.example.org  bob@example.org   role=member
 `)
 	if got := w.good("config", "reference"); !strings.HasPrefix(got, "# sealist.yaml\n") {
 		t.Errorf("%.80s", got)

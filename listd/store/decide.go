@@ -95,7 +95,15 @@ func (s *Store) Decide(ctx context.Context, d Decided) error {
 			}
 		}
 		for _, c := range d.Harvest {
-			if _, err := putCertificate(ctx, h, c, now); err != nil {
+			added, err := putCertificate(ctx, h, c, now)
+			if err != nil {
+				return err
+			}
+			if !added {
+				continue
+			}
+			learnt := AuditEntry{Actor: c.Address.String(), Action: "cert harvest", List: on, Object: fingerprint(c.DER), Detail: map[string]string{"address": c.Address.String(), "item": d.Item}}
+			if err := putAudit(ctx, h, learnt, now); err != nil {
 				return err
 			}
 		}
