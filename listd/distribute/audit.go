@@ -13,6 +13,9 @@ const actionDecide = "decide"
 // names one.
 const nobody = "unknown"
 
+// claimed marks an address that nothing but a From field names.
+const claimed = " (claimed)"
+
 // maxRule is how much of a rule's text an entry quotes, in octets.
 const maxRule = 300
 
@@ -27,7 +30,7 @@ func (v verdict) entry(s Submission, author list.Address) *store.AuditEntry {
 	case !author.IsZero():
 		e.Actor = author.String()
 	case !v.sender.IsZero():
-		e.Actor = v.sender.String() + " (claimed)"
+		e.Actor = v.sender.String() + claimed
 	}
 	facts := map[string]string{
 		"state": string(v.state), "reason": v.reason, "method": string(v.method), "action": string(v.action), "rule": v.rule,
