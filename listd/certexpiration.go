@@ -278,7 +278,7 @@ func (c *expiryCheck) tellHolders(ctx context.Context) (told int, err error) {
 			for _, e := range fresh {
 				notices = append(notices, store.Notice{Template: notice.CertExpiration, To: p.address, Params: map[string]string{
 					"host": c.hostname(), "subject": e.certificate.Subject.String(), "issuer": e.certificate.Issuer.String(),
-					"expires": moment(e.certificate.NotAfter), "fingerprint": e.fingerprint, "left": c.left(e), "expired": c.expired(e),
+					"expires": moment(e.certificate.NotAfter), "fingerprint": e.fingerprint, "days": fmt.Sprint(c.days(e)), "expired": c.expired(e),
 				}})
 			}
 		}
@@ -388,7 +388,10 @@ func (c *expiryCheck) ends(e ending) string {
 	if c.expired(e) != "" {
 		return "has expired, on " + moment(e.certificate.NotAfter)
 	}
-	return fmt.Sprintf("ends in %s, on %s", c.left(e), moment(e.certificate.NotAfter))
+	if days := c.days(e); days != 1 {
+		return fmt.Sprintf("ends in %d days, on %s", days, moment(e.certificate.NotAfter))
+	}
+	return "ends within a day, on " + moment(e.certificate.NotAfter)
 }
 
 // expired is empty for a certificate that has not.
@@ -399,13 +402,9 @@ func (c *expiryCheck) expired(e ending) string {
 	return "yes"
 }
 
-// left is how long a certificate still lasts, in whole days.
-func (c *expiryCheck) left(e ending) string {
-	days := max(0, int(math.Ceil(e.certificate.NotAfter.Sub(c.now).Hours()/24)))
-	if days == 1 {
-		return "1 day"
-	}
-	return fmt.Sprintf("%d days", days)
+// days are those that a certificate still lasts, the last one begun included.
+func (c *expiryCheck) days(e ending) int {
+	return max(0, int(math.Ceil(e.certificate.NotAfter.Sub(c.now).Hours()/24)))
 }
 
 // shown are the lines that one mail names.

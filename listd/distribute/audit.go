@@ -35,6 +35,7 @@ func (v verdict) entry(s Submission, author list.Address) *store.AuditEntry {
 	facts := map[string]string{
 		"state": string(v.state), "reason": v.reason, "method": string(v.method), "action": string(v.action), "rule": v.rule,
 		"rule_text": v.ruleText[:min(len(v.ruleText), maxRule)], "signature": string(v.signature),
+		"approved_by": s.Item.Approved.String(),
 	}
 	if s.Author.Authenticated && s.Author.Signer != nil {
 		facts["signer"] = trust.Fingerprint(s.Author.Signer.Certificate)
