@@ -275,7 +275,8 @@ func (d *Distributor) postpone(ctx context.Context, item store.Item, reason stri
 
 func (d *Distributor) quarantine(ctx context.Context, item store.Item, reason string) {
 	d.write(ctx, item, "quarantine a post", func(ctx context.Context) error {
-		return d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemQuarantined, Reason: reason})
+		return d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemQuarantined, Reason: reason,
+			Audit: &store.AuditEntry{Actor: nobody, Action: actionDecide, Detail: map[string]string{"state": string(store.ItemQuarantined), "reason": reason}}})
 	})
 }
 
