@@ -38,6 +38,7 @@ func (c *Config) check() (mistakes, warnings []Finding) {
 	k.store(c.Store)
 	k.trust(c.Trust)
 	k.keyPassword(c)
+	k.expiry(c.Expiry)
 	for i, d := range c.Directories {
 		k.directory(fmt.Sprintf("directories[%d]", i), d)
 	}
@@ -183,6 +184,22 @@ func (k *checker) queue(q Queue) {
 		k.mistake("queue.retry_min", fmt.Sprintf("%s is longer than retry_max, which is %s", q.RetryMin, q.RetryMax), "make it the shorter of the two")
 	case q.RetryMin > q.Lifetime:
 		k.mistake("queue.retry_min", fmt.Sprintf("%s is longer than lifetime, which is %s: nothing is ever tried twice", q.RetryMin, q.Lifetime), "make it shorter")
+	}
+}
+
+// expiry checks that whoever is to be told at the end is told of it at all.
+func (k *checker) expiry(e Expiry) {
+	for i, days := range e.Stages {
+		if slices.Contains(e.Stages[:i], days) {
+			k.mistake(fmt.Sprintf("expiry.stages[%d]", i), fmt.Sprintf("%d stands here twice", days), "take one out")
+		}
+	}
+	late := slices.ContainsFunc(e.Stages, func(days int) bool { return days <= LastDays })
+	m := e.HolderMail
+	for _, of := range [][2]string{{"harvest", m.Harvest}, {"files", m.Files}, {"pinned", m.Pinned}, {"directory", m.Directory}} {
+		if of[1] == HolderLast && len(e.Stages) > 0 && !late {
+			k.warn("expiry.holder_mail."+of[0], fmt.Sprintf("nobody gets a mail: no stage is of %d days or less", LastDays), "add 3 to expiry.stages, or write all")
+		}
 	}
 }
 

@@ -52,7 +52,23 @@ func (s *Sealist) generation(ctx context.Context) (*generation, error) {
 	if g.inbound, err = s.inbound(g.posts); err != nil {
 		return nil, err
 	}
+	s.openKeys(ctx)
 	return g, s.robots(ctx) // last: it writes to the database
+}
+
+// openKeys opens all keys before mail comes: the first post of a list need not
+// wait, and what is open stays so when the key password is changed.
+func (s *Sealist) openKeys(ctx context.Context) {
+	if s.Keyring.Locked() != nil {
+		return // Run says so
+	}
+	begun := time.Now()
+	n, err := s.Keyring.OpenAll(ctx)
+	if err != nil {
+		s.log.Error("the lists' keys cannot be opened", "err", err)
+	} else if n > 0 {
+		s.log.Info("the lists' keys are open", "keys", n, "took", time.Since(begun).Round(time.Millisecond))
+	}
 }
 
 // open takes connections from the doors. What fails tells fail.

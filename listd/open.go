@@ -166,6 +166,13 @@ func (s *Sealist) openTrust(context.Context) error {
 	return nil
 }
 
+// Anchored tells whether the site names trust anchors. Without any, nothing is
+// trusted, and that a list's certificate is not says nothing about it.
+func (s *Sealist) Anchored() bool {
+	anchors, _ := s.Trust.Configured()
+	return len(anchors) > 0
+}
+
 func (s *Sealist) openNotices(context.Context) (err error) {
 	s.Notices, err = noticesOf(s.Config, s.log)
 	return err
@@ -251,7 +258,9 @@ func (s *Sealist) openKeyring(ctx context.Context) error {
 	if err != nil && !errors.Is(err, config.ErrNoSecret) {
 		s.log.Error("the key password cannot be read; lists that have a key are locked", "err", err)
 	}
-	s.Keyring = keyring.Open(ctx, s.Store, password.Reveal(), keyring.Options{Iterations: s.o.KeyIterations, Log: s.log})
+	s.Keyring = keyring.Open(ctx, s.Store, password.Reveal(), keyring.Options{
+		Iterations: s.o.KeyIterations, RSAMinBits: s.Config.Trust.Algorithms.RSAMinBits, Clock: s.o.Clock, Log: s.log,
+	})
 	return nil
 }
 

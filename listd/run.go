@@ -66,7 +66,7 @@ func (s *Sealist) distribution() distribute.Parts {
 // useCases is what people's commands need.
 func (s *Sealist) useCases() admin.Parts {
 	return admin.Parts{
-		Store: s.Store, Keyring: s.Keyring, Resolver: s.Resolver, Trust: s.Judge, Scenarios: s.Scenarios, Facts: s.Facts(), Tokens: s.Tokens,
+		Store: s.Store, Keyring: s.Keyring, Resolver: s.Resolver, Trust: s.Judge, Anchored: s.Anchored(), RSAMinBits: s.Config.Trust.Algorithms.RSAMinBits, Scenarios: s.Scenarios, Facts: s.Facts(), Tokens: s.Tokens,
 		Domains: s.Config.Domains, Robot: s.Config.Robot, Listmasters: s.listmasters(), Clock: s.o.Clock, Log: s.log,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sealist/sealist/listd/compose"
@@ -91,6 +92,11 @@ func (d *Distributor) written(ctx context.Context, l list.List, del store.Delive
 	})
 	if err != nil {
 		return m, queue.Delayed{Reason: "rendering: " + err.Error()}
+	}
+	if named := nt.Params[notice.Certificates]; named != "" {
+		if m, err = d.withCertificates(ctx, m, fmt.Sprint("c", del.ID), strings.Fields(named)); err != nil {
+			return m, queue.Delayed{Reason: "attaching a certificate: " + err.Error()}
+		}
 	}
 	if !nt.Attach {
 		return m, nil

@@ -39,5 +39,5 @@ func (k *Keyring) SigningKey(ctx context.Context, id list.ID, now time.Time) (Ke
 // signs tells whether a key is kept to sign with.
 func signs(row store.KeyRow) bool {
 	cert, err := x509.ParseCertificate(row.Certificate)
-	return err == nil && row.State == Active && MaySign(cert)
+	return err == nil && row.State == store.KeyActive && MaySign(cert)
 }

@@ -28,6 +28,7 @@ const (
 	InClear             = "in_clear"             // to a sender: the list takes encrypted posts only, and how to send one
 	CertificateAdded    = "certificate_added"    // to a person: a new certificate will be used for him
 	CertificateAssigned = "certificate_assigned" // to a person: a listmaster added a certificate for him; of no list
+	NewListCertificate  = "new_list_certificate" // to who is on a list: the certificate to encrypt to is another, and attached
 	NewPost             = "new_post"             // to a member who gets no posts but a word that there is one
 	NotAnonymous        = "not_anonymous"        // to a sender: the list hides authors, and the post names its own
 	Challenge           = "challenge"            // to a sender: answer, if the post is yours
@@ -50,7 +51,15 @@ const (
 	BounceOwners        = "bounce_owners"        // to an owner: what was done about members whose mail comes back
 	ListmasterReport    = "listmaster_report"    // to the listmasters: what needs them; of no list
 	SigningFailed       = "signing_failed"       // to the listmasters: a list's service mail waits, for it cannot be signed; of no list
+
+	CertExpiration            = "cert_expiration"             // to a person: his certificate ends; of no list (Sympa's certif_warning, daily_cert_expiration)
+	CertExpirationOwners      = "cert_expiration_owners"      // to an owner: certificates on his list end
+	CertExpirationListmasters = "cert_expiration_listmasters" // to the listmasters: certificates end; of no list
 )
+
+// Certificates is the parameter of a notice with the fingerprints of lists'
+// certificates that are attached to it, with spaces between them.
+const Certificates = "certificates"
 
 // answers are the notices that answer a message: auto-replied in RFC 3834 section
 // 5, the others are auto-generated.
@@ -62,7 +71,7 @@ var asking = map[string]bool{Challenge: true, Moderate: true, MemberRequest: tru
 
 // OfSite tells whether a template is of no list, but of the whole server.
 func OfSite(template string) bool {
-	return template == ListmasterReport || template == CertificateAssigned || template == SigningFailed
+	return template == ListmasterReport || template == CertificateAssigned || template == SigningFailed || template == CertExpiration || template == CertExpirationListmasters
 }
 
 // Site is what the whole server's notices have in common.
