@@ -77,6 +77,8 @@ func TestOverrides(t *testing.T) {
 		"not UTF-8":              "Subject: a\n\n\xff\n",
 		"a control":              "Subject: a\n\n\x1b[2J\n",
 		"a line end of its own":  "Subject: a\n\nx\rBcc: e\n",
+		"much for every line":    "Subject: a\n\n{{range .lines}}" + strings.Repeat("{{if eq . \"\"}}{{end}}", 101) + "{{end}}\n",
+		"many words":             "Subject: a\n\n{{range .lines}}{{if eq ." + strings.Repeat(" \"\"", 200) + "}}{{end}}{{end}}\n",
 		"lines where none stand": "Subject: a\n\n{{.lines}}\n",
 	} {
 		log.Reset()
@@ -143,7 +145,7 @@ func TestLargeTemplate(t *testing.T) {
 // TestWorstTemplate: the dearest template that is taken ends soon, with all the lines that a notice may have.
 func TestWorstTemplate(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, "en/command_report.txt", "Subject: a\n\n{{range .lines}}"+strings.Repeat("{{if eq . \"\"}}{{end}}", 1500)+"{{end}}x\n")
+	write(t, dir, "en/command_report.txt", "Subject: a\n\n{{range .lines}}"+strings.Repeat("{{if eq . \"\"}}{{end}}", 24)+"{{end}}x\n")
 	n := newNotices(t, notice.Site{Dir: dir})
 	l, nt, _ := n.Example("command_report", team(""), list.Address{})
 	for range 5000 {
