@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/listd/distribute"
-	"github.com/sealist/sealist/listd/list"
-	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/queue"
 	"github.com/sealist/sealist/listd/relay"
 	"github.com/sealist/sealist/listd/smtpd"
@@ -43,18 +41,8 @@ func (s *Sealist) generation(ctx context.Context) (*generation, error) {
 	if g.relay, err = s.relay(); err != nil {
 		return nil, err
 	}
-	var site list.Address
-	if len(s.Config.Listmasters) > 0 {
-		if site, err = list.ParseAddress(s.Config.Listmasters[0]); err != nil {
-			return nil, fmt.Errorf("listmasters: %w", err)
-		}
-	}
-	notices, err := notice.New(site)
-	if err != nil {
-		return nil, err
-	}
 	parts := s.distribution()
-	parts.Notices, parts.Owner, parts.Wake, parts.Standby = notices, g.owner, func() { g.queue.Wake() }, s.standby.Load
+	parts.Owner, parts.Wake, parts.Standby = g.owner, func() { g.queue.Wake() }, s.standby.Load
 	g.posts = distribute.New(parts)
 	g.queue = queue.New(s.Store, g.relay, g.posts, queue.Options{
 		Owner: g.owner, Workers: s.Config.Relay.MaxConnections(), Standby: s.standby.Load, Clock: s.o.Clock, Log: s.log,

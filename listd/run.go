@@ -59,6 +59,7 @@ func (s *Sealist) distribution() distribute.Parts {
 		CrossPostWindow: time.Duration(s.Config.Trust.CrossPostWindow), AuthservIDs: s.Config.SMTP.AuthservIDs, DNS: s.o.DNS, Open: s.reading(),
 		Tokens: s.Tokens, Returns: s.Returns, Admin: admin.New(s.useCases()), RobotName: s.Config.Robot, Listmasters: s.listmasters(),
 		Memory: s.Config.Queue.Memory, Held: collectFor, Clock: s.o.Clock, Log: s.log,
+		Notices: s.Notices, UnsignedAfter: s.Config.Notices.Unsigned(),
 	}
 }
 

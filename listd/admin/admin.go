@@ -140,24 +140,3 @@ func (a *Admin) audit(ctx context.Context, action string, l list.ID, object stri
 		a.Log.Error("the audit log could not be written", "action", action, "object", object, "error", err)
 	}
 }
-
-// AuditEntries returns the newest entries of the audit log, oldest first: those
-// of one list, or of all for an empty text; at most limit, 0 for all.
-func (a *Admin) AuditEntries(ctx context.Context, listText string, limit int) ([]store.AuditEntry, error) {
-	var f store.AuditFilter
-	if listText != "" {
-		l, err := a.list(ctx, listText)
-		if err != nil {
-			return nil, err
-		}
-		f.List = l.ID
-	}
-	entries, err := a.Store.AuditEntries(ctx, f)
-	if err != nil {
-		return nil, a.storeError(err, "", "")
-	}
-	if limit > 0 && len(entries) > limit {
-		entries = entries[len(entries)-limit:]
-	}
-	return some(entries), nil
-}

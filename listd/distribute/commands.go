@@ -86,7 +86,9 @@ func (d *Distributor) runCommands(ctx context.Context, s Submission, l list.List
 		return nil
 	}
 	a := *d.Admin
-	a.Actor = mail.From.Address.String()
+	if a.Actor = mail.From.Address.String(); mail.From.Method == scenario.SMTP {
+		a.Actor += claimed
+	}
 	report, err := command.Run(ctx, &a, mail)
 	if err != nil {
 		return err
