@@ -36,8 +36,9 @@ func (a *Admin) ActivateKey(ctx context.Context, listText, fingerprint string, u
 		return KeyDetails{}, 0, refused("activate it then", "%s: the certificate is valid from %s", trust.NotYetValid, cert.NotBefore.UTC().Format(time.DateOnly))
 	case now.After(cert.NotAfter):
 		return KeyDetails{}, 0, refused("have a new one issued", "%s: the certificate was valid until %s", trust.Expired, cert.NotAfter.UTC().Format(time.DateOnly))
-	case !until.IsZero() && !until.After(now):
-		return KeyDetails{}, 0, usage("name a day to come, or leave it out and `listmaster key retire` the old key later", "--until is over")
+	}
+	if err := a.checkUntil(until); err != nil {
+		return KeyDetails{}, 0, err
 	}
 	if err := a.Keyring.Activate(ctx, row, until); err != nil {
 		return KeyDetails{}, 0, stateError(err, "activated")
@@ -53,6 +54,14 @@ func (a *Admin) ActivateKey(ctx context.Context, listText, fingerprint string, u
 	}
 	_, details, err := a.keyOf(ctx, l, row.Fingerprint)
 	return details, told, err
+}
+
+// checkUntil refuses an end that is over: the private key would be gone at once.
+func (a *Admin) checkUntil(until time.Time) error {
+	if until.IsZero() || until.After(a.Clock()) {
+		return nil
+	}
+	return usage("name a day to come, or leave it out and `listmaster key retire` the old key later", "--until is over")
 }
 
 // StageKey puts a key that is decrypt-only back among those that wait.

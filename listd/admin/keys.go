@@ -223,6 +223,9 @@ func (a *Admin) ImportRobotKey(ctx context.Context, domain string, k KeyImport) 
 }
 
 func (a *Admin) importKey(ctx context.Context, l list.List, k KeyImport) (KeyDetails, []string, error) {
+	if err := a.checkUntil(k.Until); err != nil {
+		return KeyDetails{}, nil, err
+	}
 	rows, err := a.Store.Keys(ctx, l.ID)
 	if err != nil {
 		return KeyDetails{}, nil, Explain(err)
