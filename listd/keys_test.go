@@ -20,7 +20,7 @@ import (
 // certificates are those attached to a mail: alone, and with their chains.
 func (w *world) certificates(m peer.Mail) (alone [][]byte, bundles []*pkcs7.PKCS7) {
 	w.t.Helper()
-	e := parse(w.t, m.Octets)
+	e := unsigned(w.t, parse(w.t, m.Octets))
 	if typ, _ := e.MediaType(); typ != "multipart/mixed" {
 		return nil, nil
 	}
@@ -116,7 +116,7 @@ func TestRolloverOfARunningServer(t *testing.T) {
 	}
 	w.until("everybody is told", func() bool { return len(w.sink.Mails()) == before+3 })
 	for _, m := range w.sink.Mails()[before:] {
-		has(t, "the notice", []string{w.read(m)}, "A new certificate of "+secretList, "GET "+secretList+" certificate", admin.InPairs(trust.Fingerprint(next.Certificate)))
+		has(t, "the notice", []string{w.read(m)}, "A new certificate of "+secretList, "GET "+secretList+" certificate", "read until "+w.now().AddDate(0, 0, 30).UTC().Format(time.DateOnly), admin.InPairs(trust.Fingerprint(next.Certificate)))
 		if alone, bundles := w.certificates(m); len(alone) != 1 || !bytes.Equal(alone[0], next.Certificate.Raw) || len(bundles) != 1 {
 			t.Errorf("%d certificates", len(alone))
 		}

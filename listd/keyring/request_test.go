@@ -70,6 +70,21 @@ func TestRequest(t *testing.T) {
 	}
 }
 
+// A certificate that renews another for the same key needs no private key.
+func TestRenewedCertificate(t *testing.T) {
+	w := newWorld(t)
+	b := w.install("secret")
+	id := w.ca.Renew(&smimetest.Identity{Address: address, Private: b.Private})
+	key, err := w.keyring("secret").Add(w.ctx, w.list, keyring.Bundle{Certificate: id.Certificate}, keyring.Placing{})
+	if err != nil || key.State != store.KeyActive || !key.Certificate.Equal(id.Certificate) {
+		t.Fatal(key, err)
+	}
+	rows, err := w.store.Keys(w.ctx, w.list)
+	if err != nil || len(rows) != 2 || rows[1].State != store.KeyDecryptOnly {
+		t.Errorf("%d keys, %v", len(rows), err)
+	}
+}
+
 func TestCertificateThatNobodyRequested(t *testing.T) {
 	w := newWorld(t)
 	k := w.keyring("secret")
