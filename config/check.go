@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A checker gathers what is wrong with the values, by their keys.
@@ -30,6 +31,7 @@ func (k *checker) warn(key, what, remedy string) {
 func (c *Config) check() (mistakes, warnings []Finding) {
 	k := &checker{}
 	k.site(c)
+	k.notices(c.Notices)
 	k.smtp(c.SMTP)
 	k.relay(c.Relay)
 	k.queue(c.Queue)
@@ -64,6 +66,24 @@ func (k *checker) site(c *Config) {
 		if !bareAddress(address) {
 			k.mistake(fmt.Sprintf("listmasters[%d]", i), fmt.Sprintf("%q is no mail address", address), "write it bare, as postmaster@example.org")
 		}
+	}
+}
+
+// never is the word for a time that does not come.
+const never = "never"
+
+// Unsigned is how long service mail that cannot be signed waits before it leaves unsigned; 0: it does not.
+func (n Notices) Unsigned() time.Duration {
+	d, err := ParseDuration(n.UnsignedAfter)
+	if err != nil {
+		return 0
+	}
+	return d.Std()
+}
+
+func (k *checker) notices(n Notices) {
+	if d, err := ParseDuration(n.UnsignedAfter); n.UnsignedAfter != never && (err != nil || d == 0) {
+		k.mistake("notices.unsigned_after", fmt.Sprintf("%q is no time", n.UnsignedAfter), "write never, or a time such as 4h")
 	}
 }
 

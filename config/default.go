@@ -42,9 +42,11 @@ func Default() *Config {
 			StaleIfError:    7 * day,
 			Memory:          64 << 20,
 		},
-		Expiry: Expiry{Stages: []int{30, 14, 3, 0}, HolderMail: HolderMail{Harvest: "all", Files: "all", Pinned: "all", Directory: "last"}},
-		Audit:  Audit{Keep: 400 * day},
-		Robot:  "sealist",
-		Log:    Log{Level: "info", Format: "text"},
+		Expiry:  Expiry{Stages: []int{30, 14, 3, 0}, HolderMail: HolderMail{Harvest: "all", Files: "all", Pinned: "all", Directory: "last"}},
+		Audit:   Audit{Keep: 400 * day},
+		Robot:   "sealist",
+		Lang:    "en",
+		Notices: Notices{Dir: "templates", UnsignedAfter: never},
+		Log:     Log{Level: "info", Format: "text"},
 	}
 }

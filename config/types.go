@@ -36,6 +36,13 @@ type Config struct {
 	// tasks that fail.
 	Listmasters []string `mapstructure:"listmasters"`
 
+	// What the mail that the server writes itself is written in, for lists that
+	// name no other language (`listmaster list set LIST lang=de`).
+	Lang string `mapstructure:"lang" values:"en|fr|de"`
+
+	// The mail that the server writes itself (docs/notices.md).
+	Notices Notices `mapstructure:"notices"`
+
 	// How mail comes in.
 	SMTP SMTP `mapstructure:"smtp"`
 
@@ -92,6 +99,21 @@ type Config struct {
 	// keyPassword is what Load found, if it found one: a program that gives up
 	// being root afterwards could not read it again.
 	keyPassword Secret
+}
+
+// Notices says how service mail is written.
+type Notices struct {
+	// Folder of templates that stand in for those that are built in, as
+	// `LANGUAGE/NAME.txt`, `DOMAIN/LANGUAGE/NAME.txt` or
+	// `LIST@DOMAIN/LANGUAGE/NAME.txt`; a relative path counts from data_dir. It
+	// need not be there.
+	Dir string `mapstructure:"dir"`
+
+	// How long a mail waits if its list has a key to sign it with and that
+	// cannot be used, because the key password is missing or no certificate is
+	// valid; then it leaves unsigned. `never`: it waits as long as queue.lifetime.
+	// The listmasters are told at once in any case.
+	UnsignedAfter string `mapstructure:"unsigned_after"`
 }
 
 // SMTP says how mail comes in.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/listd/task"
 	"github.com/sealist/sealist/resolver"
 )
@@ -24,6 +25,7 @@ func (s *Sealist) jobs() []task.Job {
 		{Name: "sender_report", Every: time.Minute, Run: s.reportToSenders},
 		{Name: "owners_report", Every: 24 * time.Hour, Run: s.reportToOwners},
 		{Name: "process_bouncers", Every: 10 * time.Minute, Run: s.processBouncers},
+		{Name: "key_retire", Every: time.Hour, Run: s.retireKeys},
 		{Name: "include_sync", Every: time.Minute, Run: s.Includes.SyncDue},
 		{Name: "ledger_expire", Every: time.Hour, Run: s.expireLedgers},
 		{Name: "harvest_expire", Every: time.Hour, Run: s.expireHarvest},
@@ -62,6 +64,21 @@ func (s *Sealist) expireLedgers(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("forgot %d signatures of posts, %d tokens and %d ends of certificates that were told", signatures, tokens, told), nil
+}
+
+// retireKeys destroys the private keys whose end has come, but for those of lists
+// that have messages which may still have to be opened.
+func (s *Sealist) retireKeys(ctx context.Context) (string, error) {
+	retired, waiting, err := s.Keyring.RetireDue(ctx)
+	for _, k := range retired {
+		if err := s.Store.Audit(ctx, store.AuditEntry{Actor: "key_retire", Action: "key retire", List: k.List, Object: k.Fingerprint, Detail: map[string]string{"until": k.Until.UTC().Format(time.RFC3339)}}); err != nil {
+			s.log.Error("the audit log could not be written", "err", err)
+		}
+	}
+	if err != nil || len(retired)+len(waiting) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("destroyed %d private keys; %d wait for messages that may be encrypted to them", len(retired), len(waiting)), nil
 }
 
 // updateCRLs fetches what goes out of date, and forgets what nobody has asked about for a month.

@@ -36,6 +36,7 @@ type Parts struct {
 	Resolver        *resolver.Resolver // who can be reached
 	Harvest         *harvest.Harvest   // nil: nothing is harvested
 	Notices         *notice.Notices
+	UnsignedAfter   time.Duration     // how long service mail waits that its list has a key for and cannot be signed; 0: as long as the queue keeps it
 	Scenarios       *scenario.Library // what a list's rules are
 	Facts           scenario.Facts    // what they ask
 	Domains         []string          // ours: nothing is ever answered to an address in them
@@ -66,6 +67,7 @@ type Distributor struct {
 	memory *budget
 	posts  posts
 	dmarc  dmarcPolicies
+	alarms alarms
 
 	leading leading
 	stray   bool // there may be leases of ours that we do not know of; Run's own
@@ -80,7 +82,7 @@ const (
 	lease       = 2 * time.Minute  // of a claimed post
 	lockedRetry = 10 * time.Second // until a locked list's mail is tried again
 	outageRetry = 30 * time.Second // until a post is tried again after a failure of ours
-	maxClaims   = 8                // of one post without an outcome: it kills the process that works on it
+	maxClaims   = 10               // of one post without an outcome: it kills the process that works on it
 	noticeEvery = 24 * time.Hour   // between two notices of the same kind to the same person about the same list
 	maxAnswers  = 20               // to one address within noticeEvery (invariant 13)
 	expandChunk = 5000             // delivery rows a commit

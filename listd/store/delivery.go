@@ -394,7 +394,7 @@ func (s *Store) ReleaseLeases(ctx context.Context, owner string) error {
 // others from being worked on, and one that was only near when they died has its
 // chance.
 const suspicion = `CASE WHEN claims < 3 THEN 0 WHEN claims = 3 THEN 1000000 WHEN claims = 4 THEN 2000000 WHEN claims = 5 THEN 4000000
-	WHEN claims = 6 THEN 8000000 ELSE 16000000 END`
+	WHEN claims = 6 THEN 8000000 WHEN claims = 7 THEN 16000000 WHEN claims = 8 THEN 32000000 ELSE 64000000 END`
 
 // release makes leased items and deliveries of processes that are gone due, and
 // returns how many.
