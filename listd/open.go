@@ -193,6 +193,23 @@ func noticesOf(c *config.Config, log *slog.Logger) (*notice.Notices, error) {
 	return notice.New(site)
 }
 
+// CheckTemplates returns what is wrong with the templates of service mail in the folder that the configuration names.
+func CheckTemplates(c *config.Config) ([]config.Finding, error) {
+	notices, err := noticesOf(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	faults, err := notices.Check()
+	if err != nil {
+		return nil, fmt.Errorf("reading notices.dir: %w", err)
+	}
+	var findings []config.Finding
+	for _, f := range faults {
+		findings = append(findings, config.Finding{File: f.Path, Key: "notices.dir", What: f.Err.Error(), Remedy: "mend or remove it; until then the built-in template stands in for it"})
+	}
+	return findings, nil
+}
+
 func (s *Sealist) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(s.Config.DataDir, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)

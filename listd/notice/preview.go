@@ -68,7 +68,7 @@ func (n *Notices) example(name string, l list.List, to list.Address) (list.List,
 	}
 	nt := store.Notice{Template: name, List: l.ID, To: to, Params: maps.Clone(examples), Lines: []string{"the first of several lines", "the second"}}
 	for name := range n.shipped[list.English][name].variables {
-		if nt.Params[name] == "" && name != lineList && !slices.Contains(common, name) {
+		if _, ok := nt.Params[name]; !ok && name != lineList && !slices.Contains(common, name) {
 			nt.Params[name] = "(" + name + ")"
 		}
 	}
@@ -83,12 +83,15 @@ func (n *Notices) example(name string, l list.List, to list.Address) (list.List,
 
 // examples are values of the variables that notices have. A variable that is not here is shown by its own name.
 var examples = map[string]string{
+	"address":     "team@lists.example.org",
 	"added":       "alice@example.net",
 	"count":       "3",
 	"counts":      "yes",
 	"date":        "Mon, 23 Nov 2026 09:30:00 +0100",
+	"days":        "14",
 	"description": "what the list is for",
 	"email":       "bob@example.org",
+	"expired":     "",
 	"expires":     "2028-11-23",
 	"failed":      "1",
 	"fingerprint": "3f8a5d0c2b7e914466a1d90e5c7b20f8d4e6a3b19c58072fe1d3b4a6978c5e02",
