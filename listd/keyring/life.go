@@ -104,7 +104,9 @@ func (k *Keyring) change(ctx context.Context, f func(o *opened) (store.KeyChange
 		err = k.store.ChangeKeys(ctx, c)
 		changed := errors.Is(err, store.ErrSecretChanged)
 		if changed {
-			k.opened = nil // begin looks at it anew, and may find that the password is wrong now
+			if err := k.renew(ctx); err != nil { // the password is wrong now; what is open stays so
+				return err
+			}
 		}
 		if attempt == maxAttempts || !changed && !errors.Is(err, store.ErrKeysChanged) {
 			return err

@@ -71,6 +71,9 @@ func TestRekey(t *testing.T) {
 		if rows, err := w.store.Keys(w.ctx, w.other); err != nil || len(rows) != 1 {
 			t.Errorf("%d keys, %v", len(rows), err)
 		}
+		if keys, err := server.Keys(w.ctx, w.list); err != nil || len(keys) != 1 {
+			t.Errorf("having tried, it lost the key that was open: %v, %v", keys, err)
+		}
 	})
 	for who, k := range map[string]*keyring.Keyring{"the tool": tool, "a new server": w.keyring("another")} {
 		n, err := k.OpenAll(w.ctx)
