@@ -80,7 +80,7 @@ const (
 	lease       = 2 * time.Minute  // of a claimed post
 	lockedRetry = 10 * time.Second // until a locked list's mail is tried again
 	outageRetry = 30 * time.Second // until a post is tried again after a failure of ours
-	maxClaims   = 5                // of one post without an outcome: it kills the process that works on it
+	maxClaims   = 8                // of one post without an outcome: it kills the process that works on it
 	noticeEvery = 24 * time.Hour   // between two notices of the same kind to the same person about the same list
 	maxAnswers  = 20               // to one address within noticeEvery (invariant 13)
 	expandChunk = 5000             // delivery rows a commit

@@ -59,7 +59,7 @@ const (
 // told apart from those that come by themselves.
 var answers = map[string]bool{NotAccepted: true, Refused: true, InClear: true, NotAnonymous: true, NotAll: true, Challenge: true, Rejected: true, CommandReport: true, ArchivedPost: true}
 
-//go:embed templates/*.txt
+//go:embed templates/en/*.txt
 var files embed.FS
 
 // maxParam bounds each string that goes into a template, in octets.
@@ -76,7 +76,7 @@ type Notices struct {
 
 // New reads the templates. What is no list's comes from the address site, or, if that is zero, from its addressee.
 func New(site list.Address) (*Notices, error) {
-	t, err := template.New("").Option("missingkey=error").ParseFS(files, "templates/*.txt")
+	t, err := template.New("").Option("missingkey=error").ParseFS(files, "templates/en/*.txt")
 	if err != nil {
 		return nil, fmt.Errorf("reading the templates of service mail: %w", err)
 	}

@@ -27,7 +27,7 @@ var fields = map[string]bool{"From": true, "To": true, "Subject": true, "Date": 
 // reasons, lines of a report. Mail comes out, with the fields of service mail
 // and no others, and no line of the text is a stranger's.
 func TestNothingBeginsAFieldOfItsOwn(t *testing.T) {
-	templates, err := filepath.Glob("templates/*.txt")
+	templates, err := filepath.Glob("templates/en/*.txt")
 	if err != nil || len(templates) < 10 {
 		t.Fatal(templates, err)
 	}

@@ -99,6 +99,7 @@ type Queue struct {
 	hop      hop
 	domains  domains
 	inHand   inHand
+	pace     pace        // the dispatcher's own
 	stray    bool        // there may be leases of ours that we do not know of; the dispatcher's own
 	moved    pulse.Pulse // something was claimed, looked for in vain, or written down
 }
@@ -127,6 +128,7 @@ func New(st *store.Store, rl *relay.Relay, rd Renderer, o Options) *Queue {
 		store: st, relay: rl, renderer: rd, o: o,
 		log:  o.Log.With("room", "queue"),
 		wake: make(chan struct{}, 1),
+		pace: newPace(o.Workers, o.Batch),
 	}
 }
 
@@ -208,6 +210,7 @@ func (q *Queue) dispatch(ctx context.Context, batches chan<- []store.Delivery) {
 			q.idle(ctx)
 			continue
 		}
+		began := time.Now() // not the clock of leases: how long it takes, whatever time it is
 		for _, batch := range q.share(claimed) {
 			select {
 			case batches <- batch:
@@ -215,10 +218,11 @@ func (q *Queue) dispatch(ctx context.Context, batches chan<- []store.Delivery) {
 				return // leases are given back at the end of Run
 			}
 		}
+		q.pace.took(len(claimed), time.Since(began))
 	}
 }
 
-// claim leases what is due, at most a batch for every worker.
+// claim leases what is due, as much as pace says.
 func (q *Queue) claim(ctx context.Context) ([]store.Delivery, error) {
 	if q.o.Standby != nil && q.o.Standby() {
 		return nil, nil
@@ -230,7 +234,7 @@ func (q *Queue) claim(ctx context.Context) ([]store.Delivery, error) {
 		q.stray = false
 	}
 	now := q.o.Clock()
-	claimed, err := q.store.ClaimDeliveries(ctx, q.o.Owner, now, now.Add(q.o.Lease), q.o.Batch*q.o.Workers)
+	claimed, err := q.store.ClaimDeliveries(ctx, q.o.Owner, now, now.Add(q.o.Lease), q.pace.n)
 	if err != nil {
 		q.stray = true // it may have been committed all the same
 		return nil, err

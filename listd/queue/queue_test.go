@@ -367,3 +367,26 @@ func TestJudgedAgainBehindASlowHop(t *testing.T) {
 		t.Errorf("%d mails", n)
 	}
 }
+
+// Whoever waits for a slow next hop leaves the rest to others.
+func TestASlowHopIsNoReasonToClaimEverything(t *testing.T) {
+	hold, entered := make(chan struct{}), make(chan struct{}, 1000)
+	w := newWorld(t, 1000, peer.SinkOptions{Behave: func(s peer.Step) peer.Act {
+		if s.Verb == "BODY" {
+			entered <- struct{}{}
+			<-hold
+		}
+		return peer.Act{}
+	}})
+	stop := w.run(nil, queue.Options{Workers: 8, Batch: 100})
+	for range 8 {
+		<-entered
+	}
+	now := time.Now()
+	others, err := w.store.ClaimDeliveries(t.Context(), "another", now, now.Add(time.Minute), 1000)
+	if err != nil || len(others) < 600 {
+		t.Errorf("%d of 1000 are left, %v", len(others), err)
+	}
+	close(hold)
+	stop()
+}

@@ -379,19 +379,30 @@ func take(ctx context.Context, h handle, key string, places int, every time.Dura
 	return false, nil
 }
 
-// ReleaseLeases frees at once what owner has leased, items and deliveries: the
-// last step of an ordered stop.
+// ReleaseLeases frees at once what owner has leased, items and deliveries, and
+// counts none of it as a claim: the last step of an ordered stop.
 func (s *Store) ReleaseLeases(ctx context.Context, owner string) error {
 	return s.write(ctx, "release the leases of "+owner, func(h handle) error {
+		if _, err := h.exec(ctx, `UPDATE item SET claims = claims - 1 WHERE due IS NOT NULL AND owner = ? AND claims > 0`, owner); err != nil {
+			return err
+		}
 		_, err := release(ctx, h, s.now(), `owner = ?`, owner)
 		return err
 	})
 }
 
-// release makes leased items and deliveries due, and returns how many.
+// suspicion is how many microseconds an item waits that several processes died
+// with: longer each time, so that a message which kills them does not keep the
+// others from being worked on, and one that was only near when they died has its
+// chance.
+const suspicion = `CASE WHEN claims < 3 THEN 0 WHEN claims = 3 THEN 1000000 WHEN claims = 4 THEN 2000000 WHEN claims = 5 THEN 4000000
+	WHEN claims = 6 THEN 8000000 ELSE 16000000 END`
+
+// release makes leased items and deliveries of processes that are gone due, and
+// returns how many.
 func release(ctx context.Context, h handle, now int64, condition string, args ...any) (released int64, err error) {
-	for _, table := range []string{"item", "delivery"} {
-		n, err := h.exec(ctx, `UPDATE `+table+` SET owner = '', due = ? WHERE due IS NOT NULL AND `+condition, append([]any{now}, args...)...)
+	for _, table := range []struct{ name, later string }{{"item", suspicion}, {"delivery", `0`}} {
+		n, err := h.exec(ctx, `UPDATE `+table.name+` SET owner = '', due = CAST(? AS BIGINT) + `+table.later+` WHERE due IS NOT NULL AND `+condition, append([]any{now}, args...)...)
 		if err != nil {
 			return 0, err
 		}

@@ -427,3 +427,40 @@ func TestPurge(t *testing.T) {
 		t.Errorf("%d blobs, %v", n, err)
 	}
 }
+
+// What several processes died with waits longer each time before it is worked on
+// again, also through a restart that takes up what was postponed; an ordered
+// stop is no such death.
+func TestSuspicion(t *testing.T) {
+	w := newWorld(t)
+	id := w.accept("x")
+	claim := func() bool {
+		now := w.clock.now()
+		items, err := w.ClaimItems(w.ctx, "node/1", now, now.Add(time.Minute), 10)
+		w.must(err)
+		return len(items) == 1
+	}
+	for range 20 {
+		if !claim() {
+			t.Fatal("not given back by an ordered stop")
+		}
+		w.must(w.ReleaseLeases(w.ctx, "node/1"))
+	}
+	for deaths, wait := range []time.Duration{0, 0, 0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 16 * time.Second} {
+		if wait > 0 {
+			w.clock.add(wait - time.Millisecond)
+			w.must(w.RetryPostponed(w.ctx))
+			if claim() {
+				t.Fatalf("after %d deaths it came before %s", deaths, wait)
+			}
+			w.clock.add(time.Millisecond)
+		}
+		if !claim() {
+			t.Fatalf("after %d deaths it did not come after %s", deaths, wait)
+		}
+		if got := w.item(id).Claims; got != deaths+1 {
+			t.Fatalf("%d claims, not %d", got, deaths+1)
+		}
+		w.must(w.TakeUp(w.ctx, "node"))
+	}
+}
