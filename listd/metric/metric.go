@@ -27,20 +27,20 @@ type Words struct {
 	Refusals  []string // why an SMTP client was refused
 	Outcomes  []string // what becomes of a copy
 	Causes    []string // why; "" is a cause, too
-	Tasks     []string
 }
 
-// Names are the values of labels that follow from the configuration.
+// Names are the values of labels that follow from the configuration and the
+// program.
 type Names struct {
-	Sources     []string // of certificates; "" where none had one
+	Sources     []string // of certificates
 	Directories []string
+	Tasks       []string
 }
 
 // Options of New.
 type Options struct {
 	Version string
 	Words   Words
-	Names   Names
 
 	Read  Read             // what is true now; asked by scrapes, as often as State says
 	Kept  time.Duration    // how long that counts at least; 0: 5 s, less than 0: not at all
@@ -52,6 +52,7 @@ type Options struct {
 // Metrics is everything that is counted. It is safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
+	state    *state
 	ready    Ready
 
 	connections prometheus.Counter
@@ -67,8 +68,8 @@ type Metrics struct {
 	taskSeconds *histogram
 }
 
-// New makes the metrics. Every counter of one label, and those that alerts look
-// at, are there from the start, so that their first event is a rise.
+// New makes the metrics. Counters that alerts look at are there from the start,
+// so that their first event is a rise.
 func New(o Options) *Metrics {
 	if o.Clock == nil {
 		o.Clock = time.Now
@@ -86,15 +87,14 @@ func New(o Options) *Metrics {
 		answers:     newCounter("sealist_directory_answers_total", "What directories said about addresses.", label{"directory", nil}, label{"outcome", answerOutcomes}),
 		searches: newHistogram("sealist_directory_search_seconds", "How long searches of directories took.",
 			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, label{"directory", nil}),
-		taskRuns:    newCounter("sealist_task_runs_total", "Runs of periodic tasks in this process.", label{"task", w.Tasks}, label{"result", taskResults}),
-		taskSeconds: newHistogram("sealist_task_run_seconds", "How long they took.", []float64{.01, .1, 1, 10, 60, 600}, label{"task", w.Tasks}),
+		taskRuns:    newCounter("sealist_task_runs_total", "Runs of periodic tasks in this process.", label{"task", nil}, label{"result", taskResults}),
+		taskSeconds: newHistogram("sealist_task_run_seconds", "How long they took.", []float64{.01, .1, 1, 10, 60, 600}, label{"task", nil}),
 	}
-	for _, c := range []*counter{m.refusals, m.relayed, m.taskRuns} {
-		c.prepare()
-	}
-	m.Expect(o.Names)
+	m.refusals.prepare()
+	m.relayed.prepare()
+	m.state = newState(o)
 	m.registry.MustRegister(m.connections, m.refusals.vec, m.accepted.vec, m.decided.vec, m.copies.vec, m.relayed.vec, m.resolved.vec, m.answers.vec,
-		m.searches.vec, m.taskRuns.vec, m.taskSeconds.vec, buildInfo(o.Version), process(), newState(o), readiness{o.Parts, o.Ready})
+		m.searches.vec, m.taskRuns.vec, m.taskSeconds.vec, buildInfo(o.Version), process(), m.state, readiness{o.Parts, o.Ready})
 	return m
 }
 
@@ -119,12 +119,16 @@ const (
 	Outage   = "outage"
 )
 
-// Expect adds names of the configuration, as it is after a reload.
+// Expect adds names that labels may have from now on.
 func (m *Metrics) Expect(n Names) {
-	m.resolved.expect(0, n.Sources)
+	m.resolved.expect(0, append([]string{""}, n.Sources...)) // "": none of them
 	m.answers.expect(0, n.Directories)
 	m.answers.prepare()
 	m.searches.expect(0, n.Directories)
+	m.taskRuns.expect(0, n.Tasks)
+	m.taskRuns.prepare()
+	m.taskSeconds.expect(0, n.Tasks)
+	m.state.expect(n.Tasks)
 }
 
 // Connected counts a client's connection that was taken.
@@ -152,7 +156,7 @@ func (m *Metrics) Copy(outcome, cause string) { m.copies.add(outcome, cause) }
 func (m *Metrics) Relayed(tls bool) { m.relayed.add(yes(tls)) }
 
 // Resolved counts a search for a member's certificate: Usable, None or Delayed,
-// and the source that it ended at.
+// and the source that it ended at; "": none.
 func (m *Metrics) Resolved(source, outcome string) { m.resolved.add(source, outcome) }
 
 // Answered counts what a directory said about an address: Found, NotFound or

@@ -2,6 +2,7 @@ package metric
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,9 +49,9 @@ type state struct {
 	read  Read
 	kept  time.Duration
 	clock func() time.Time
-	tasks []string
 
 	mu    sync.Mutex
+	tasks []string // that are shown: what else stands in the database is none of ours
 	last  State
 	err   error
 	until time.Time // of the wall clock, not of the injected one
@@ -66,7 +67,7 @@ func newState(o Options) *state {
 		o.Kept = keptAtLeast
 	}
 	return &state{
-		read: o.Read, kept: o.Kept, clock: o.Clock, tasks: o.Words.Tasks,
+		read: o.Read, kept: o.Kept, clock: o.Clock,
 		up:           d("database_up", "Whether the database answers."),
 		spool:        d("spool_messages", "Messages in the spool that have no end yet. Encrypted ones whose author is not authenticated are not among those held.", "state"),
 		spoolOldest:  d("spool_oldest_seconds", "How long the oldest of them has been there.", "state"),
@@ -124,7 +125,7 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 	if !st.CRLNext.IsZero() {
 		gauge(s.crlNext, seconds(st.CRLNext))
 	}
-	for _, name := range s.tasks { // what else stands in the database is none of ours
+	for _, name := range s.names() {
 		t, ok := st.Tasks[name]
 		if !ok {
 			continue
@@ -137,6 +138,23 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 }
 
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// expect adds tasks that are shown.
+func (s *state) expect(tasks []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range tasks {
+		if !slices.Contains(s.tasks, name) {
+			s.tasks = append(s.tasks, name)
+		}
+	}
+}
+
+func (s *state) names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.tasks)
+}
 
 // current returns the state, reading it if the last one is too old.
 func (s *state) current() (State, error) {
