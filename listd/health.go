@@ -38,6 +38,7 @@ func (s *Sealist) failing(ctx context.Context) (all []metric.Failing) {
 	case stopping:
 		all = append(all, metric.Failing{Part: partListeners, What: "the server stops: it takes no new connection"})
 	}
+	// Nothing else is asked of a database that does not answer.
 	if err := s.Store.Answers(ctx); err != nil {
 		return append(all, metric.Failing{Part: partDatabase, What: "it does not answer, or is not the one that was opened; the log says more"})
 	}

@@ -159,6 +159,25 @@ func TestStormOfScrapes(t *testing.T) {
 	}
 }
 
+// A database that hangs holds no scrape up: what was read before is shown.
+func TestScrapeDoesNotWait(t *testing.T) {
+	hang, reads := make(chan struct{}), 0
+	defer close(hang)
+	_, server := small(t, metric.Options{Kept: -1, Read: func(ctx context.Context) (metric.State, error) {
+		if reads++; reads > 1 {
+			<-hang
+		}
+		return metric.State{Withheld: reads}, nil
+	}})
+	for range 2 {
+		began := time.Now()
+		_, text := get(t, server.URL+"/metrics")
+		if !strings.Contains(text, "sealist_database_up 1\n") || !strings.Contains(text, "sealist_copies_withheld 1\n") || time.Since(began) > 8*time.Second {
+			t.Errorf("after %s\n%s", time.Since(began), text)
+		}
+	}
+}
+
 func TestHealth(t *testing.T) {
 	var failing []metric.Failing
 	_, server := small(t, metric.Options{Ready: func(context.Context) []metric.Failing { return failing }})

@@ -22,7 +22,7 @@ type Failing struct {
 type Ready func(ctx context.Context) []Failing
 
 // readyWithin is how long finding out may take.
-const readyWithin = 5 * time.Second
+const readyWithin = 3 * time.Second
 
 // Handler serves /metrics, /healthz and /readyz.
 //
@@ -32,7 +32,7 @@ const readyWithin = 5 * time.Second
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		MaxRequestsInFlight: 4, Timeout: 2 * readWithin, ErrorHandling: promhttp.ContinueOnError,
+		MaxRequestsInFlight: 4, Timeout: 30 * time.Second, ErrorHandling: promhttp.ContinueOnError,
 	}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {

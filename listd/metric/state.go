@@ -2,6 +2,7 @@ package metric
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -37,11 +38,15 @@ type Task struct {
 // Read reads the state.
 type Read func(ctx context.Context) (State, error)
 
+// errNotRead stands for a state until it was read for the first time.
+var errNotRead = errors.New("not read yet")
+
 // How the state is read.
 const (
 	keptAtLeast = 5 * time.Second
 	keptTimes   = 20 // as long as reading took: however many scrape, the database is busy with it a twentieth of the time at most
-	readWithin  = 10 * time.Second
+	readWithin  = time.Minute
+	scrapeWaits = 4 * time.Second // less than Prometheus waits
 )
 
 // state shows what is true now. However many ask, it is read once in a while.
@@ -50,11 +55,12 @@ type state struct {
 	kept  time.Duration
 	clock func() time.Time
 
-	mu    sync.Mutex
-	tasks []string // that are shown: what else stands in the database is none of ours
-	last  State
-	err   error
-	until time.Time // of the wall clock, not of the injected one
+	mu      sync.Mutex
+	tasks   []string // that are shown: what else stands in the database is none of ours
+	last    State
+	err     error
+	until   time.Time     // of the wall clock, not of the injected one
+	reading chan struct{} // closed when the reading under way has ended; nil: there is none
 
 	up, spool, spoolOldest, queue, queueOldest, withheld, crls, crlAge, crlNext, taskEnded, taskFailures *prometheus.Desc
 }
@@ -67,7 +73,7 @@ func newState(o Options) *state {
 		o.Kept = keptAtLeast
 	}
 	return &state{
-		read: o.Read, kept: o.Kept, clock: o.Clock,
+		read: o.Read, kept: o.Kept, clock: o.Clock, err: errNotRead,
 		up:           d("database_up", "Whether the database answers."),
 		spool:        d("spool_messages", "Messages in the spool that have no end yet. Encrypted ones whose author is not authenticated are not among those held.", "state"),
 		spoolOldest:  d("spool_oldest_seconds", "How long the oldest of them has been there.", "state"),
@@ -156,19 +162,39 @@ func (s *state) names() []string {
 	return slices.Clone(s.tasks)
 }
 
-// current returns the state, reading it if the last one is too old.
+// current returns the state, having it read if the last one is too old. A scrape
+// does not wait for long: then it is shown what was read last. An error says that
+// reading failed, or never came to an end.
 func (s *state) current() (State, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Now().Before(s.until) {
 		return s.last, s.err
 	}
+	if s.reading == nil {
+		s.reading = make(chan struct{})
+		go s.readOnce(s.reading)
+	}
+	reading := s.reading
+	s.mu.Unlock()
+	select {
+	case <-reading:
+	case <-time.After(scrapeWaits):
+	}
+	s.mu.Lock()
+	return s.last, s.err
+}
+
+func (s *state) readOnce(done chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), readWithin)
 	defer cancel()
 	began := time.Now()
-	s.last, s.err = s.read(ctx)
+	last, err := s.read(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last, s.err, s.reading = last, err, nil
 	if s.kept > 0 {
 		s.until = time.Now().Add(max(s.kept, keptTimes*time.Since(began)))
 	}
-	return s.last, s.err
+	close(done)
 }
