@@ -26,8 +26,8 @@ import (
 	"github.com/sealist/sealist/smime/smimetest"
 )
 
-// shown opens a world anew that shows its metrics.
-func (w *world) shown() *world {
+// showing opens a world anew that shows its metrics.
+func (w *world) showing() *world {
 	w.t.Helper()
 	w.must(w.sealist.Close())
 	w.config.Metrics.Listen = "127.0.0.1:0"
@@ -92,7 +92,7 @@ func (w *world) becomes(want map[string]string) {
 
 // TestMetrics is a server as its metrics see it. They name nobody.
 func TestMetrics(t *testing.T) {
-	w := newWorld(t).shown().byHand()
+	w := newWorld(t).showing().byHand()
 	w.without("carol")
 	w.start()
 	w.settled(w.send("alice@example.org", secretList, smimetest.Mail("alice@example.org", secretList, "quarterly figures", smimetest.Encrypt(w.people["alice"].Sign(text), w.keys[secretList]))))
@@ -161,7 +161,7 @@ func (w *world) refused(from, to string) string {
 // kept.
 func TestDirectoryMetrics(t *testing.T) {
 	w, slapd := directoryWorld(t, direct, "alice", "bob")
-	w.shown().byHand().start()
+	w.showing().byHand().start()
 	post := func(e []byte) { w.settled(w.send("alice@example.org", secretList, e)) }
 	nobody := w.ca.Issue("carol@example.org", smimetest.NoSAN)
 	post(smimetest.Mail("carol@example.org", secretList, "x", smimetest.Encrypt(nobody.Sign(text), w.keys[secretList])))
@@ -258,7 +258,7 @@ func failureWorld(t *testing.T, slapd *peer.Slapd, policy string) *world {
 	w.config.Resolver.Order = []string{"corp", "harvest", "files"}
 	w.config.Complete()
 	w.manual = true
-	w.shown().start()
+	w.showing().start()
 	return w
 }
 
@@ -282,7 +282,7 @@ func difference(a, b map[string]string) string {
 
 // TestReadiness: a server that starts or stops, whose database is gone, or whose keys cannot be opened, says so and lives.
 func TestReadiness(t *testing.T) {
-	w := newWorld(t).shown()
+	w := newWorld(t).showing()
 	expect := func(code int, part string) {
 		t.Helper()
 		c, text := w.watch("/readyz")
@@ -351,7 +351,7 @@ func TestProfiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "p")
 	w.config.Metrics.Pprof = path
 	w.must(os.WriteFile(path+"x", nil, 0o600))
-	w.shown().start()
+	w.showing().start()
 	info, err := os.Stat(path)
 	w.must(err)
 	if info.Mode().Perm() != 0o600 {

@@ -42,12 +42,12 @@ func withSession(c *cobra.Command, g *globals, act func(ctx context.Context, s *
 	}
 	defer parts.Close()
 	p := admin.Parts{
-		Store: parts.Store, Keyring: parts.Keyring, Resolver: parts.Resolver, Trust: parts.Judge, Includes: parts.Includes,
+		Store: parts.Store, Keyring: parts.Keyring, Resolver: parts.Resolver, Trust: parts.Judge, Anchored: parts.Anchored(), RSAMinBits: settings.Trust.Algorithms.RSAMinBits, Includes: parts.Includes,
 		Caching: admin.Caching{Positive: time.Duration(settings.Resolver.PositiveTTL), Negative: time.Duration(settings.Resolver.NegativeTTL)},
 		Domains: settings.Domains, Robot: settings.Robot, Actor: actor, Log: log,
 	}
 	p.Scenarios, p.Facts, p.ReadMessage = parts.Scenarios, parts.Facts(), listd.ReadMessage
-	p.Tokens = parts.Tokens
+	p.Tokens, p.Notices = parts.Tokens, parts.Notices
 	p.Fetcher, p.Graces = parts.Revocation, parts.Graces()
 	p.Scheduler = parts.Tasks(fmt.Sprintf("%s, process %d", actor, os.Getpid()))
 	for _, d := range parts.Directories {

@@ -36,6 +36,7 @@ type Parts struct {
 	Resolver        *resolver.Resolver // who can be reached
 	Harvest         *harvest.Harvest   // nil: nothing is harvested
 	Notices         *notice.Notices
+	UnsignedAfter   time.Duration     // how long service mail waits that its list has a key for and cannot be signed; 0: as long as the queue keeps it
 	Scenarios       *scenario.Library // what a list's rules are
 	Facts           scenario.Facts    // what they ask
 	Domains         []string          // ours: nothing is ever answered to an address in them
@@ -67,6 +68,7 @@ type Distributor struct {
 	memory *budget
 	posts  posts
 	dmarc  dmarcPolicies
+	alarms alarms
 
 	leading leading
 	stray   bool // there may be leases of ours that we do not know of; Run's own
@@ -81,7 +83,7 @@ const (
 	lease       = 2 * time.Minute  // of a claimed post
 	lockedRetry = 10 * time.Second // until a locked list's mail is tried again
 	outageRetry = 30 * time.Second // until a post is tried again after a failure of ours
-	maxClaims   = 8                // of one post without an outcome: it kills the process that works on it
+	maxClaims   = 10               // of one post without an outcome: it kills the process that works on it
 	noticeEvery = 24 * time.Hour   // between two notices of the same kind to the same person about the same list
 	maxAnswers  = 20               // to one address within noticeEvery (invariant 13)
 	expandChunk = 5000             // delivery rows a commit
@@ -274,7 +276,8 @@ func (d *Distributor) postpone(ctx context.Context, item store.Item, reason stri
 
 func (d *Distributor) quarantine(ctx context.Context, item store.Item, reason string) {
 	d.write(ctx, item, "quarantine a post", func(ctx context.Context) error {
-		return d.commit(ctx, item, store.Decided{Item: item.ID, State: store.ItemQuarantined, Reason: reason})
+		return d.commit(ctx, item, store.Decided{Item: item.ID, State: store.ItemQuarantined, Reason: reason,
+			Audit: &store.AuditEntry{Actor: nobody, Action: actionDecide, Detail: map[string]string{"state": string(store.ItemQuarantined), "reason": reason}}})
 	})
 }
 
