@@ -1,6 +1,7 @@
 package listd_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -357,7 +358,9 @@ func TestProfiles(t *testing.T) {
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("%v", info.Mode())
 	}
-	client := http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}, Timeout: 10 * time.Second}
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}, Timeout: 10 * time.Second}
 	r, err := client.Get("http://x/debug/pprof/goroutine?debug=1")
 	w.must(err)
 	defer r.Body.Close()
