@@ -27,8 +27,8 @@ import (
 	"github.com/sealist/sealist/smime/smimetest"
 )
 
-// showing opens a world anew that shows its metrics.
-func (w *world) showing() *world {
+// measured opens a world anew that shows its metrics.
+func (w *world) measured() *world {
 	w.t.Helper()
 	w.must(w.sealist.Close())
 	w.config.Metrics.Listen = "127.0.0.1:0"
@@ -93,7 +93,7 @@ func (w *world) becomes(want map[string]string) {
 
 // TestMetrics is a server as its metrics see it. They name nobody.
 func TestMetrics(t *testing.T) {
-	w := newWorld(t).showing().byHand()
+	w := newWorld(t).measured().byHand()
 	w.without("carol")
 	w.start()
 	w.settled(w.send("alice@example.org", secretList, smimetest.Mail("alice@example.org", secretList, "quarterly figures", smimetest.Encrypt(w.people["alice"].Sign(text), w.keys[secretList]))))
@@ -162,7 +162,7 @@ func (w *world) refused(from, to string) string {
 // kept.
 func TestDirectoryMetrics(t *testing.T) {
 	w, slapd := directoryWorld(t, direct, "alice", "bob")
-	w.showing().byHand().start()
+	w.measured().byHand().start()
 	post := func(from string, octets []byte) { w.settled(w.send(from, secretList, octets)) }
 	nobody := w.ca.Issue("carol@example.org", smimetest.NoSAN)
 	post("carol@example.org", smimetest.Mail("carol@example.org", secretList, "x", smimetest.Encrypt(nobody.Sign(text), w.keys[secretList])))
@@ -259,7 +259,7 @@ func failureWorld(t *testing.T, slapd *peer.Slapd, policy string) *world {
 	w.config.Resolver.Order = []string{"corp", "harvest", "files"}
 	w.config.Complete()
 	w.manual = true
-	w.showing().start()
+	w.measured().start()
 	return w
 }
 
@@ -283,7 +283,7 @@ func difference(a, b map[string]string) string {
 
 // TestReadiness: a server that starts or stops, whose database is gone, or whose keys cannot be opened, says so and lives.
 func TestReadiness(t *testing.T) {
-	w := newWorld(t).showing()
+	w := newWorld(t).measured()
 	expect := func(code int, part string) {
 		t.Helper()
 		c, text := w.watch("/readyz")
@@ -352,7 +352,7 @@ func TestProfiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "p")
 	w.config.Metrics.Pprof = path
 	w.must(os.WriteFile(path+"x", nil, 0o600))
-	w.showing().start()
+	w.measured().start()
 	info, err := os.Stat(path)
 	w.must(err)
 	if info.Mode().Perm() != 0o600 {
