@@ -282,7 +282,6 @@ func TestYAMLAliases(t *testing.T) {
 func TestKeysWithoutEffect(t *testing.T) {
 	for text, key := range map[string]string{
 		"web: { listen: \"127.0.0.1:8443\", base_url: \"https://x.example\" }": "web",
-		"metrics: { listen: \"127.0.0.1:9090\" }":                              "metrics",
 	} {
 		_, warnings := load(t, text+"\n")
 		var idle []string

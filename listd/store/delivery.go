@@ -101,6 +101,10 @@ type Outcome struct {
 	Cipher      string
 	Notices     []Notice // mail that the outcome causes
 	Failure     *Failure // what counts against the member that a copy was for; nil: nothing
+
+	// For whoever counts; neither is kept.
+	Cause string // why, in a word of a closed set
+	TLS   bool   // it left over TLS
 }
 
 const deliveryColumns = `id, coalesce(item, 0), list, kind, address, state, coalesce(due, 0), owner, attempts,
