@@ -11,6 +11,7 @@ import (
 	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/listd/distribute"
 	"github.com/sealist/sealist/listd/metric"
+	"github.com/sealist/sealist/listd/queue"
 	"github.com/sealist/sealist/listd/smtpd"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/listd/task"
@@ -31,6 +32,9 @@ func (s *Sealist) newMetrics() *metric.Metrics {
 			Outcomes: words(store.DeliveryRelayed, store.DeliveryDelayed, store.DeliveryFailed,
 				store.DeliveryWithheld, store.DeliveryCancelled),
 			Causes: distribute.Causes(), Decisions: distribute.Decisions(), Reasons: distribute.Reasons(), Refusals: smtpd.Refusals(),
+			Copies: [][2]string{
+				{string(store.DeliveryRelayed), ""}, {string(store.DeliveryDelayed), queue.CauseNextHop}, {string(store.DeliveryFailed), queue.CauseRefused},
+			},
 		},
 		Read: s.state, Kept: kept, Parts: parts, Ready: s.failing, Clock: s.o.Clock,
 	})

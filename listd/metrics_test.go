@@ -1,6 +1,7 @@
 package listd_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -162,9 +163,9 @@ func (w *world) refused(from, to string) string {
 func TestDirectoryMetrics(t *testing.T) {
 	w, slapd := directoryWorld(t, direct, "alice", "bob")
 	w.measured().byHand().start()
-	post := func(e []byte) { w.settled(w.send("alice@example.org", secretList, e)) }
+	post := func(from string, octets []byte) { w.settled(w.send(from, secretList, octets)) }
 	nobody := w.ca.Issue("carol@example.org", smimetest.NoSAN)
-	post(smimetest.Mail("carol@example.org", secretList, "x", smimetest.Encrypt(nobody.Sign(text), w.keys[secretList])))
+	post("carol@example.org", smimetest.Mail("carol@example.org", secretList, "x", smimetest.Encrypt(nobody.Sign(text), w.keys[secretList])))
 	if slapd.Searches() == 0 {
 		t.Error("the directory was not asked about the signature: the test proves nothing")
 	}
@@ -173,7 +174,7 @@ func TestDirectoryMetrics(t *testing.T) {
 		`sealist_directory_search_seconds_count{directory="corp"}`: "",
 	})
 	for _, subject := range []string{"cold", "warm"} {
-		post(smimetest.Mail("alice@example.org", secretList, subject, smimetest.Encrypt(w.people["alice"].Sign(text), w.keys[secretList])))
+		post("alice@example.org", smimetest.Mail("alice@example.org", secretList, subject, smimetest.Encrypt(w.people["alice"].Sign(text), w.keys[secretList])))
 		w.becomes(map[string]string{
 			`sealist_directory_answers_total{directory="corp",outcome="found"}`: "2",
 			`sealist_directory_search_seconds_count{directory="corp"}`:          "2", // by two workers
@@ -357,7 +358,9 @@ func TestProfiles(t *testing.T) {
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("%v", info.Mode())
 	}
-	client := http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}, Timeout: 10 * time.Second}
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}, Timeout: 10 * time.Second}
 	r, err := client.Get("http://x/debug/pprof/goroutine?debug=1")
 	w.must(err)
 	defer r.Body.Close()

@@ -3,14 +3,11 @@ package admin
 import (
 	"context"
 	"errors"
-	"mime"
 	"slices"
-	"strings"
 
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
-	"github.com/sealist/sealist/smime/entity"
 )
 
 // ListNotices returns the notices there are, as a list has them, or the site for an empty text; in a language, or the list's.
@@ -89,28 +86,10 @@ func (a *Admin) PreviewNotice(ctx context.Context, p NoticePreview) (PreviewedNo
 	if err != nil {
 		return shown, Explain(err)
 	}
-	return shown, shown.read(m.Octets())
-}
-
-// read takes a message apart for a reader.
-func (p *PreviewedNotice) read(octets []byte) error {
-	e, err := entity.Parse(octets, entity.DefaultLimits())
-	if err != nil {
-		return Explain(err)
+	if shown.Header, shown.Text, err = m.Read(); err != nil {
+		return shown, Explain(err)
 	}
-	for _, f := range e.Header() {
-		value := f.Value()
-		if decoded, err := new(mime.WordDecoder).DecodeHeader(value); err == nil {
-			value = decoded
-		}
-		p.Header = append(p.Header, [2]string{f.Name, value})
-	}
-	text, err := e.Decoded()
-	if err != nil {
-		return Explain(err)
-	}
-	p.Text = strings.ReplaceAll(string(text), "\r\n", "\n")
-	return nil
+	return shown, nil
 }
 
 // parseLanguage reads the code of a language; "" is none.

@@ -1,6 +1,7 @@
 package metric_test
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealist/sealist/listd/metric"
 )
@@ -71,8 +73,8 @@ func TestEveryMetricIsExplained(t *testing.T) {
 	}
 }
 
-// TestRulesAreSound asks Prometheus itself about the rules, where it is installed.
-func TestRulesAreSound(t *testing.T) {
+// TestPrometheusAgrees asks Prometheus itself about the rules, and about what is shown, where it is installed.
+func TestPrometheusAgrees(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
 		t.Skip("promtool is not installed (Debian package prometheus)")
@@ -80,4 +82,35 @@ func TestRulesAreSound(t *testing.T) {
 	if out, err := exec.Command(promtool, "check", "rules", filepath.Join("..", "..", "deploy", "alerts.yml")).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
+	m, server := small(t, metric.Options{Read: full})
+	count(m)
+	_, page := get(t, server.URL+"/metrics")
+	check := exec.Command(promtool, "check", "metrics")
+	check.Stdin = strings.NewReader(page)
+	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// full is a state with something of everything.
+func full(context.Context) (metric.State, error) {
+	now := time.Now()
+	return metric.State{
+		Spool: map[string]metric.Waiting{"held": {N: 1, Oldest: now}}, Queue: map[string]metric.Waiting{"copy": {N: 1, Oldest: now}},
+		CRLs: map[string]int{"good": 1}, CRLAge: now, CRLNext: now, Tasks: map[string]metric.Task{"purge": {Ended: now}},
+	}, nil
+}
+
+// count counts something of everything.
+func count(m *metric.Metrics) {
+	m.Connected()
+	m.Refused("no_list")
+	m.Accepted("post", false, true)
+	m.Decided("post", "held", "editor")
+	m.Copy("relayed", "")
+	m.Relayed(true)
+	m.Resolved("corp", metric.Usable)
+	m.Answered("corp", metric.Found)
+	m.Searched("corp", time.Millisecond)
+	m.TaskRan("purge", false, time.Second)
 }

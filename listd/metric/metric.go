@@ -27,6 +27,8 @@ type Words struct {
 	Refusals  []string // why an SMTP client was refused
 	Outcomes  []string // what becomes of a copy
 	Causes    []string // why; "" is a cause, too
+
+	Copies [][2]string // outcomes with causes that alerts look at: they are there from the start
 }
 
 // Names are the values of labels that follow from the configuration and the
@@ -89,6 +91,9 @@ func New(o Options) *Metrics {
 			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, label{"directory", nil}),
 		taskRuns:    newCounter("sealist_task_runs_total", "Runs of periodic tasks in this process.", label{"task", nil}, label{"result", taskResults}),
 		taskSeconds: newHistogram("sealist_task_run_seconds", "How long they took.", []float64{.01, .1, 1, 10, 60, 600}, label{"task", nil}),
+	}
+	for _, c := range w.Copies {
+		m.copies.vec.WithLabelValues(c[0], c[1])
 	}
 	m.refusals.prepare()
 	m.relayed.prepare()

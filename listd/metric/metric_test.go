@@ -20,7 +20,7 @@ func small(t *testing.T, o metric.Options) (*metric.Metrics, *httptest.Server) {
 	o.Version = "1.2.3"
 	o.Words = metric.Words{
 		Kinds: []string{"post"}, Decisions: []string{"held"}, Reasons: []string{"", "editor"}, Refusals: []string{"no_list"},
-		Outcomes: []string{"relayed"}, Causes: []string{"", "expired"},
+		Outcomes: []string{"relayed"}, Causes: []string{"", "expired"}, Copies: [][2]string{{"relayed", "expired"}},
 	}
 	o.Parts = []string{"listeners", "database"}
 	if o.Read == nil {
@@ -74,6 +74,7 @@ func TestCounts(t *testing.T) {
 		{"task", func(m *metric.Metrics) { m.TaskRan("purge", true, time.Second) }, `sealist_task_runs_total{result="failed",task="purge"} 1`},
 		{"duration of a task", func(m *metric.Metrics) { m.TaskRan("purge", false, time.Second) }, `sealist_task_run_seconds_sum{task="purge"} 1`},
 		{"nothing failed", func(*metric.Metrics) {}, `sealist_task_runs_total{result="failed",task="purge"} 0`},
+		{"no copy yet", func(*metric.Metrics) {}, `sealist_copies_total{outcome="relayed",reason="expired"} 0`},
 		{"version", func(*metric.Metrics) {}, `version="1.2.3"} 1`},
 		{"process", func(*metric.Metrics) {}, "process_open_fds "},
 		{"ready", func(*metric.Metrics) {}, `sealist_ready{part="database"} 1`},

@@ -2,10 +2,13 @@ package notice
 
 import (
 	"maps"
+	"mime"
 	"slices"
+	"strings"
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/smime/entity"
 )
 
 // Entry is a notice that there is.
@@ -118,4 +121,21 @@ var examples = map[string]string{
 	"what":        "to put alice@example.org on the list team@lists.example.org",
 	"why":         "editorkey",
 	"withheld":    "2",
+}
+
+// Read returns the message in clear as a person reads it: names and values of its fields, and the text, in lines that end in LF.
+func (m Message) Read() (header [][2]string, text string, err error) {
+	e, err := entity.Parse(m.Octets(), entity.DefaultLimits())
+	if err != nil {
+		return nil, "", err
+	}
+	for _, f := range e.Header() {
+		value := f.Value()
+		if decoded, err := new(mime.WordDecoder).DecodeHeader(value); err == nil {
+			value = decoded
+		}
+		header = append(header, [2]string{f.Name, value})
+	}
+	octets, err := e.Decoded()
+	return header, strings.ReplaceAll(string(octets), "\r\n", "\n"), err
 }

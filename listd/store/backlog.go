@@ -24,7 +24,7 @@ const hidden = `encrypted = 1 AND author = ''`
 
 // Backlog counts what waits. Of encrypted posts without an authenticated author
 // those that are held are not counted, and neither are notices about them.
-// It walks over every delivery that waits: some 2 s for a million.
+// It walks over every copy that waits: 0.2 to 0.4 s for a million of them in SQLite.
 func (s *Store) Backlog(ctx context.Context) (Backlog, error) {
 	b := Backlog{
 		Items:      map[ItemState]Waiting{ItemAccepted: {}, ItemHeld: {}, ItemDistributing: {}, ItemQuarantined: {}},
