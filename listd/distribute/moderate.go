@@ -2,6 +2,7 @@ package distribute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -190,6 +191,9 @@ func (d *Distributor) stored(ctx context.Context, l list.List, id string) (p com
 	o := d.Open
 	o.Keys = keys
 	m := smime.Open(outer, o)
+	if errors.Is(m.Err, smime.ErrKeyAway) {
+		return p, &lockedError{m.Err}
+	}
 	if m.Err != nil || m.Payload == nil {
 		return p, errNotOpened
 	}

@@ -52,6 +52,9 @@ func (d *Distributor) open(ctx context.Context, item store.Item, l list.List, ou
 	o := d.Open
 	o.Keys = keys
 	m := smime.Open(outer, o)
+	if errors.Is(m.Err, smime.ErrKeyAway) {
+		return Submission{}, &lockedError{m.Err}
+	}
 	if err := d.Keyring.Locked(); err != nil && len(m.Layers) > 0 {
 		// Signed mail waits too: what is remembered about a signature is kept under the same password.
 		return Submission{}, &lockedError{err}
