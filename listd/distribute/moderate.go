@@ -2,7 +2,6 @@ package distribute
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -191,8 +190,8 @@ func (d *Distributor) stored(ctx context.Context, l list.List, id string) (p com
 	o := d.Open
 	o.Keys = keys
 	m := smime.Open(outer, o)
-	if errors.Is(m.Err, smime.ErrKeyAway) {
-		return p, &lockedError{m.Err}
+	if err := keyAway(m); err != nil {
+		return p, err
 	}
 	if m.Err != nil || m.Payload == nil {
 		return p, errNotOpened

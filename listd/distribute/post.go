@@ -119,8 +119,8 @@ func (d *Distributor) prepare(ctx context.Context, id string, take func(size int
 	o := d.Open
 	o.Keys = keys
 	m := smime.Open(outer, o)
-	if errors.Is(m.Err, smime.ErrKeyAway) {
-		return nil, &lockedError{m.Err}
+	if err := keyAway(m); err != nil {
+		return nil, err
 	}
 	if m.Err != nil || m.Payload == nil || m.Encrypted != item.Encrypted {
 		return nil, errNotOpened // decided as clear, arrived encrypted: never in clear (invariant 1)

@@ -46,7 +46,7 @@ var rooms = map[string][]string{
 	"listd/relay":      {"listd/crashpoint"},
 	"listd/queue":      {"listd/pulse", "listd/list", "listd/store", "listd/relay", "listd/bounce", "listd/crashpoint"},
 	"listd/bounce":     {"listd/list", "smime/entity"},
-	"listd/admin": {"listd/token", "listd/list", "listd/store", "listd/scenario", "listd/keyring", "resolver", "listd/datasource", "listd/notice",
+	"listd/admin": {"listd/hsm", "listd/token", "listd/list", "listd/store", "listd/scenario", "listd/keyring", "resolver", "listd/datasource", "listd/notice",
 		"listd/queue", "listd/bounce", "smime", "smime/trust", "smime/revocation", "directory/..."},
 	"listd/command": {"listd/scenario", "listd/list", "listd/admin", "listd/notice", "listd/queue", "smime", "smime/entity"},
 	"listd/distribute": {"listd/pulse", "listd/admin", "listd/token", "listd/list", "listd/store", "listd/keyring", "listd/scenario", "resolver", "directory/harvest", "smime",
