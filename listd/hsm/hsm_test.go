@@ -15,7 +15,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/sealist/sealist/listd/hsm"
 	"github.com/sealist/sealist/listd/peer"
@@ -302,4 +304,49 @@ func TestNoModule(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
+}
+
+// TestHangs: a module that does not answer holds up nobody for longer than he is
+// patient, and works again when it does.
+func TestHangs(t *testing.T) {
+	w := newWorld(t)
+	id, _ := w.key("board")
+	goes := make(chan struct{})
+	w.module = hsm.Open(hsm.Options{Path: w.token.Module, Patience: 50 * time.Millisecond, PIN: func() ([]byte, error) {
+		<-goes // as a token with a keypad of its own would
+		return []byte(w.pin), nil
+	}})
+	slow := w.at(w.uri("board"), id)
+	for range 3 {
+		if got, err := opens(t, id, slow, cms.RecipientOptions{}); !errors.Is(err, cms.ErrKeyAway) || !errors.Is(err, hsm.ErrHangs) {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	close(goes)
+	w.module = hsm.Open(hsm.Options{Path: w.token.Module, PIN: func() ([]byte, error) { return []byte(w.pin), nil }})
+	for range 2 {
+		if got, err := opens(t, id, w.at(w.uri("board"), id), cms.RecipientOptions{}); got != "a secret" {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+}
+
+// TestManyAtATime: one operation after the other, whoever asks.
+func TestManyAtATime(t *testing.T) {
+	w := newWorld(t)
+	id, key := w.key("board")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 5 {
+				if got, err := opens(t, id, key, cms.RecipientOptions{}); got != "a secret" {
+					t.Errorf("%q, %v", got, err)
+				}
+				if err := key.Probe(true, false); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }

@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/miekg/pkcs11"
 )
@@ -16,9 +16,9 @@ import (
 // Built tells whether this program can use a security module.
 const Built = true
 
-// library is held by every call: PKCS#11 initialises a library once a process
-// (section 5.4), and while a server reloads it has two Modules.
-var library sync.Mutex
+// library holds a token while a call runs: PKCS#11 initialises a library once a
+// process (section 5.4), and while a server reloads it has two Modules.
+var library = make(chan struct{}, 1)
 
 // link is the loaded library and the sessions on its tokens.
 type link struct {
@@ -47,33 +47,60 @@ func (u URI) token() string {
 
 // ready says why a key cannot be asked.
 func (m *Module) ready(h handle) error {
-	return m.use(h, func(*session, pkcs11.ObjectHandle) error { return nil })
+	_, err := m.use(h, func(*session, pkcs11.ObjectHandle) ([]byte, error) { return nil, nil })
+	return err
 }
 
-// use does something with a key. That the session is alive is seen before, and
-// afterwards whatever f says: f's error alone does not tell a wrapped key that
-// does not open from a module that went away, and a look only after failures
-// would show them to who measures the time.
-func (m *Module) use(h handle, f func(*session, pkcs11.ObjectHandle) error) error {
+// use does something with a key. PKCS#11 has no time limits, so it is the caller
+// who gives up; the next one finds the library taken until the call returns.
+func (m *Module) use(h handle, f func(*session, pkcs11.ObjectHandle) ([]byte, error)) ([]byte, error) {
 	if m == nil || m.o.Path == "" {
-		return away(ErrNotConfigured)
+		return nil, away(ErrNotConfigured)
 	}
-	library.Lock()
-	defer library.Unlock()
+	end := time.NewTimer(m.o.Patience)
+	defer end.Stop()
+	select {
+	case library <- struct{}{}:
+	case <-end.C:
+		return nil, away(ErrHangs)
+	}
+	type answer struct {
+		octets []byte
+		err    error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		defer func() { <-library }()
+		octets, err := m.perform(h, f)
+		answered <- answer{octets, err}
+	}()
+	select {
+	case a := <-answered:
+		return a.octets, a.err
+	case <-end.C:
+		return nil, away(ErrHangs)
+	}
+}
+
+// perform does it, by who holds library. That the session is alive is seen
+// before, and afterwards whatever f says: f's error alone does not tell a wrapped
+// key that does not open from a module that went away, and a look only after
+// failures would show them to who measures the time.
+func (m *Module) perform(h handle, f func(*session, pkcs11.ObjectHandle) ([]byte, error)) ([]byte, error) {
 	s, object, err := m.find(h)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = f(s, object)
+	octets, err := f(s, object)
 	gone := s.alive()
 	if gone == nil && !errors.Is(err, errLost) {
-		return err
+		return octets, err
 	}
 	m.forget(h.uri)
 	if errors.Is(err, errLost) {
 		gone = err
 	}
-	return away(gone)
+	return nil, away(gone)
 }
 
 // find returns a session on a key's token, and the key there. A session that was
@@ -267,8 +294,12 @@ func (m *Module) Close() error {
 	if m == nil {
 		return nil
 	}
-	library.Lock()
-	defer library.Unlock()
+	select {
+	case library <- struct{}{}:
+		defer func() { <-library }()
+	case <-time.After(m.o.Patience):
+		return ErrHangs
+	}
 	for token, s := range m.link.sessions {
 		_ = s.lib.CloseSession(s.SessionHandle)
 		delete(m.link.sessions, token)

@@ -1,8 +1,10 @@
 package hsm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sealist/sealist/smime/cms"
 )
@@ -17,6 +19,7 @@ var (
 	ErrNoObject      = errors.New("the token has no such private key")
 	ErrTwoObjects    = errors.New("the token has more than one such private key")
 	ErrOther         = errors.New("the key in the security module is not the certificate's")
+	ErrHangs         = errors.New("the security module does not answer")
 	ErrForbidden     = errors.New("the security module does not let the key do this")
 )
 
@@ -32,10 +35,15 @@ type Module struct {
 type Options struct {
 	Path string                 // of the library; empty: there is none
 	PIN  func() ([]byte, error) // reads the user's PIN, each time it logs in; nil: tokens are used without
+	// Patience is how long an operation may take, and how long it may wait for the one before. 0: 30 s.
+	Patience time.Duration
 }
 
 // Open makes a module. It loads nothing yet, so it never fails.
-func Open(o Options) *Module { return &Module{o: o} }
+func Open(o Options) *Module {
+	o.Patience = cmp.Or(o.Patience, 30*time.Second)
+	return &Module{o: o}
+}
 
 // away says that a key could not be asked.
 func away(err error) error {

@@ -49,15 +49,13 @@ var digestInfo = map[crypto.Hash][]byte{
 	crypto.SHA512: {0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40},
 }
 
-func (m *Module) sign(h handle, mechanism *pkcs11.Mechanism, data []byte) (signature []byte, err error) {
-	err = m.use(h, func(s *session, o pkcs11.ObjectHandle) error {
+func (m *Module) sign(h handle, mechanism *pkcs11.Mechanism, data []byte) ([]byte, error) {
+	return m.use(h, func(s *session, o pkcs11.ObjectHandle) ([]byte, error) {
 		if err := begun(s.lib.SignInit(s.SessionHandle, []*pkcs11.Mechanism{mechanism}, o)); err != nil {
-			return err
+			return nil, err
 		}
-		signature, err = s.lib.Sign(s.SessionHandle, data)
-		return err
+		return s.lib.Sign(s.SessionHandle, data)
 	})
-	return signature, err
 }
 
 // signRSA signs a digest. The module does the padding.
@@ -91,15 +89,13 @@ func (m *Module) signEC(h handle, digest []byte) ([]byte, error) {
 	return asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(raw[:n]), new(big.Int).SetBytes(raw[n:])})
 }
 
-func (m *Module) decrypt(h handle, mechanism *pkcs11.Mechanism, wrapped []byte) (clear []byte, err error) {
-	err = m.use(h, func(s *session, o pkcs11.ObjectHandle) error {
+func (m *Module) decrypt(h handle, mechanism *pkcs11.Mechanism, wrapped []byte) ([]byte, error) {
+	return m.use(h, func(s *session, o pkcs11.ObjectHandle) ([]byte, error) {
 		if err := begun(s.lib.DecryptInit(s.SessionHandle, []*pkcs11.Mechanism{mechanism}, o)); err != nil {
-			return err
+			return nil, err
 		}
-		clear, err = s.lib.Decrypt(s.SessionHandle, wrapped)
-		return err
+		return s.lib.Decrypt(s.SessionHandle, wrapped)
 	})
-	return clear, err
 }
 
 func (m *Module) decryptPKCS1(h handle, wrapped []byte) ([]byte, error) {
@@ -121,7 +117,7 @@ func (m *Module) decryptOAEP(h handle, wrapped []byte, o *rsa.OAEPOptions) ([]by
 // derive does ECDH (section 2.3.10 of the mechanisms) without a derivation: the
 // secret is made as an object of the session, read, and destroyed. The point was
 // checked to be on the curve when it was parsed.
-func (m *Module) derive(h handle, remote *ecdh.PublicKey) (secret []byte, err error) {
+func (m *Module) derive(h handle, remote *ecdh.PublicKey) ([]byte, error) {
 	length := (len(remote.Bytes()) - 1) / 2
 	template := []*pkcs11.Attribute{
 		pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_SECRET_KEY),
@@ -133,29 +129,28 @@ func (m *Module) derive(h handle, remote *ecdh.PublicKey) (secret []byte, err er
 	}
 	parameters := pkcs11.NewECDH1DeriveParams(pkcs11.CKD_NULL, nil, remote.Bytes())
 	mechanism := []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_ECDH1_DERIVE, parameters)}
-	err = m.use(h, func(s *session, o pkcs11.ObjectHandle) error {
+	return m.use(h, func(s *session, o pkcs11.ObjectHandle) ([]byte, error) {
 		derived, err := s.lib.DeriveKey(s.SessionHandle, mechanism, o, template)
 		if is(err, pkcs11.CKR_KEY_HANDLE_INVALID, pkcs11.CKR_OBJECT_HANDLE_INVALID, pkcs11.CKR_USER_NOT_LOGGED_IN) {
-			return fmt.Errorf("%w: %w", errLost, err)
+			return nil, fmt.Errorf("%w: %w", errLost, err)
 		}
 		if is(err, pkcs11.CKR_KEY_FUNCTION_NOT_PERMITTED, pkcs11.CKR_KEY_TYPE_INCONSISTENT, pkcs11.CKR_MECHANISM_INVALID) {
-			return fmt.Errorf("%w: %w", ErrForbidden, err)
+			return nil, fmt.Errorf("%w: %w", ErrForbidden, err)
 		}
 		if err != nil {
-			return fmt.Errorf("agreeing on a secret: %w", err)
+			return nil, fmt.Errorf("agreeing on a secret: %w", err)
 		}
 		defer func() { _ = s.lib.DestroyObject(s.SessionHandle, derived) }()
 		values, err := s.lib.GetAttributeValue(s.SessionHandle, derived, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_VALUE, nil)})
 		if err != nil {
-			return fmt.Errorf("reading the agreed secret: %w", err)
+			return nil, fmt.Errorf("reading the agreed secret: %w", err)
 		}
 		value := values[0].Value
 		if len(value) > length {
-			return fmt.Errorf("reading the agreed secret: %d octets", len(value))
+			return nil, fmt.Errorf("reading the agreed secret: %d octets", len(value))
 		}
-		secret = make([]byte, length) // QUIRK: some drop leading zeros
+		secret := make([]byte, length) // QUIRK: some drop leading zeros
 		copy(secret[length-len(value):], value)
-		return nil
+		return secret, nil
 	})
-	return secret, err
 }

@@ -228,6 +228,23 @@ func (k *Keyring) OpenAll(ctx context.Context) (open int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	keys, err := k.openAll(ctx, rows)
+	open = len(keys)
+	for _, key := range keys {
+		away := key.Ready()
+		if away == nil {
+			continue
+		}
+		open--
+		k.o.Log.Error("a list's key cannot be used now", "fingerprint", key.Fingerprint, "err", away)
+		if errors.Is(away, hsm.ErrHangs) {
+			break // the others would only wait as long
+		}
+	}
+	return open, err
+}
+
+func (k *Keyring) openAll(ctx context.Context, rows []store.KeyRow) (keys []Key, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, row := range rows {
@@ -236,19 +253,16 @@ func (k *Keyring) OpenAll(ctx context.Context) (open int, err error) {
 		}
 		o, err := k.unlock(ctx)
 		if err != nil {
-			return open, err
+			return keys, err
 		}
 		key, err := k.open(ctx, o, row)
-		if err == nil {
-			err = key.Ready()
-		}
 		if err != nil {
 			k.o.Log.Error("a list's key cannot be opened", "list", row.List, "fingerprint", row.Fingerprint, "err", err)
 			continue
 		}
-		open++
+		keys = append(keys, key)
 	}
-	return open, nil
+	return keys, nil
 }
 
 // opens tells whether mail is opened with keys in a state. Staged ones are among
