@@ -41,6 +41,7 @@ func (c *Config) check() (mistakes, warnings []Finding) {
 	}
 	k.directoryNames(c.Directories)
 	k.order(c)
+	k.web(c.Web)
 	return k.mistakes, k.warnings
 }
 

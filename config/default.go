@@ -42,6 +42,7 @@ func Default() *Config {
 			StaleIfError:    7 * day,
 			Memory:          64 << 20,
 		},
+		Web:   Web{Session: Duration(12 * time.Hour)},
 		Robot: "sealist",
 		Log:   Log{Level: "info", Format: "text"},
 	}

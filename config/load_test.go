@@ -150,7 +150,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("SEALIST_TRUST_MAX_SIGNING_AGE", "2d")
 	t.Setenv("SEALIST_HARVEST_ENABLED", "false")
 	t.Setenv("SEALIST_RELAY_CONECTIONS", "8")
-	t.Setenv("SEALIST_WEB_BASE_URL", "https://lists.example.org")
+	t.Setenv("SEALIST_METRICS_LISTEN", "https://lists.example.org")
 	t.Setenv("SEALIST_DOMAINS", "lists.example.org")
 	t.Setenv("SEALIST_SMTP_LISTEN", "smtp://127.0.0.1:26")
 	c, warnings := load(t, "relay: { address: \"smtp://127.0.0.1:25\", tls: none }\ntrust: { max_signing_age: 9d }\n")
@@ -163,7 +163,7 @@ func TestEnvironment(t *testing.T) {
 		"environment: SEALIST_DOMAINS: is not read: the environment sets single values only",
 		"environment: SEALIST_SMTP_LISTEN: is not read",
 		"environment: SEALIST_RELAY_CONECTIONS: is not a variable Sealist knows (did you mean SEALIST_RELAY_CONNECTIONS?)",
-		"environment: SEALIST_WEB_BASE_URL: has no effect in this version",
+		"environment: SEALIST_METRICS_LISTEN: has no effect in this version",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("missing %q in %s", want, said)
@@ -281,8 +281,7 @@ func TestYAMLAliases(t *testing.T) {
 // What looks finished and is not says so.
 func TestKeysWithoutEffect(t *testing.T) {
 	for text, key := range map[string]string{
-		"web: { listen: \"127.0.0.1:8443\", base_url: \"https://x.example\" }": "web",
-		"metrics: { listen: \"127.0.0.1:9090\" }":                              "metrics",
+		"metrics: { listen: \"127.0.0.1:9090\" }": "metrics",
 	} {
 		_, warnings := load(t, text+"\n")
 		var idle []string

@@ -46,17 +46,21 @@ func (s *Sealist) expireHarvest(ctx context.Context) (string, error) {
 }
 
 // expireLedgers forgets signatures that would not count any more, and tokens
-// that are over.
+// and logins that are over.
 func (s *Sealist) expireLedgers(ctx context.Context) (string, error) {
 	signatures, err := s.Store.ExpireTraces(ctx)
 	if err != nil {
 		return "", err
 	}
 	tokens, err := s.Store.ExpireTokens(ctx)
-	if err != nil || signatures+tokens == 0 {
+	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("forgot %d signatures of posts and %d tokens", signatures, tokens), nil
+	logins, err := s.Store.ExpireSessions(ctx)
+	if err != nil || signatures+tokens+logins == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("forgot %d signatures of posts, %d tokens and %d logins", signatures, tokens, logins), nil
 }
 
 // refreshCRLs fetches what goes out of date, and forgets what nobody has asked about for a month.
