@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A checker gathers what is wrong with the values, by their keys.
@@ -30,12 +31,14 @@ func (k *checker) warn(key, what, remedy string) {
 func (c *Config) check() (mistakes, warnings []Finding) {
 	k := &checker{}
 	k.site(c)
+	k.notices(c.Notices)
 	k.smtp(c.SMTP)
 	k.relay(c.Relay)
 	k.queue(c.Queue)
 	k.store(c.Store)
 	k.trust(c.Trust)
 	k.keyPassword(c)
+	k.expiry(c.Expiry)
 	for i, d := range c.Directories {
 		k.directory(fmt.Sprintf("directories[%d]", i), d)
 	}
@@ -64,6 +67,24 @@ func (k *checker) site(c *Config) {
 		if !bareAddress(address) {
 			k.mistake(fmt.Sprintf("listmasters[%d]", i), fmt.Sprintf("%q is no mail address", address), "write it bare, as postmaster@example.org")
 		}
+	}
+}
+
+// never is the word for a time that does not come.
+const never = "never"
+
+// Unsigned is how long service mail that cannot be signed waits before it leaves unsigned; 0: it does not.
+func (n Notices) Unsigned() time.Duration {
+	d, err := ParseDuration(n.UnsignedAfter)
+	if err != nil {
+		return 0
+	}
+	return d.Std()
+}
+
+func (k *checker) notices(n Notices) {
+	if d, err := ParseDuration(n.UnsignedAfter); n.UnsignedAfter != never && (err != nil || d == 0) {
+		k.mistake("notices.unsigned_after", fmt.Sprintf("%q is no time", n.UnsignedAfter), "write never, or a time such as 4h")
 	}
 }
 
@@ -164,6 +185,22 @@ func (k *checker) queue(q Queue) {
 		k.mistake("queue.retry_min", fmt.Sprintf("%s is longer than retry_max, which is %s", q.RetryMin, q.RetryMax), "make it the shorter of the two")
 	case q.RetryMin > q.Lifetime:
 		k.mistake("queue.retry_min", fmt.Sprintf("%s is longer than lifetime, which is %s: nothing is ever tried twice", q.RetryMin, q.Lifetime), "make it shorter")
+	}
+}
+
+// expiry checks that whoever is to be told at the end is told of it at all.
+func (k *checker) expiry(e Expiry) {
+	for i, days := range e.Stages {
+		if slices.Contains(e.Stages[:i], days) {
+			k.mistake(fmt.Sprintf("expiry.stages[%d]", i), fmt.Sprintf("%d stands here twice", days), "take one out")
+		}
+	}
+	late := slices.ContainsFunc(e.Stages, func(days int) bool { return days <= LastDays })
+	m := e.HolderMail
+	for _, of := range [][2]string{{"harvest", m.Harvest}, {"files", m.Files}, {"pinned", m.Pinned}, {"directory", m.Directory}} {
+		if of[1] == HolderLast && len(e.Stages) > 0 && !late {
+			k.warn("expiry.holder_mail."+of[0], fmt.Sprintf("nobody gets a mail: no stage is of %d days or less", LastDays), "add 3 to expiry.stages, or write all")
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -350,6 +351,32 @@ func TestMistypedAttribute(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestExpiry: the stages are numbers of days; a list in the file takes the place of the default.
+func TestExpiry(t *testing.T) {
+	for text, want := range map[string]string{
+		"expiry: {stages: [7]}":                         "",
+		"expiry: {stages: []}":                          "",
+		"expiry: {stages: [30, 7, 30]}":                 "stands here twice",
+		"expiry: {stages: [soon]}":                      "not a whole number",
+		"expiry: {stages: [400]}":                       "too large",
+		"expiry: {holder_mail: {directory: sometimes}}": "sometimes",
+	} {
+		file := filepath.Join(t.TempDir(), "sealist.yaml")
+		if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, warnings, err := config.Load(file)
+		switch {
+		case want == "" && err != nil, want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: %v", text, err)
+		case text == "expiry: {stages: [7]}" && (len(c.Expiry.Stages) != 1 || c.Expiry.Stages[0] != 7 || !strings.Contains(fmt.Sprint(warnings), "holder_mail.directory")):
+			t.Errorf("%s: %+v, %v", text, c.Expiry, warnings)
+		case text == "expiry: {stages: []}" && len(c.Expiry.Stages) != 0:
+			t.Errorf("%s: %+v", text, c.Expiry)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func Default() *Config {
 			},
 		},
 		Relay: Relay{Address: "smtp://127.0.0.1:25", TLS: "opportunistic", Connections: 8},
-		Queue: Queue{RetryMin: Duration(time.Minute), RetryMax: Duration(time.Hour), Lifetime: 5 * day, Keep: 90 * day, Memory: 64 << 20},
+		Queue: Queue{RetryMin: Duration(time.Minute), RetryMax: Duration(time.Hour), Lifetime: 5 * day, Keep: 400 * day, Memory: 64 << 20},
 		Store: Store{URL: "sqlite:sealist.db"},
 		Trust: Trust{
 			Algorithms: Algorithms{SHA1Signatures: "refuse", RSAMinBits: 2048, Decrypt3DES: "allow"},
@@ -42,8 +42,12 @@ func Default() *Config {
 			StaleIfError:    7 * day,
 			Memory:          64 << 20,
 		},
-		Web:   Web{Session: Duration(12 * time.Hour)},
-		Robot: "sealist",
-		Log:   Log{Level: "info", Format: "text"},
+		Web:     Web{Session: Duration(12 * time.Hour)},
+		Expiry:  Expiry{Stages: []int{30, 14, 3, 0}, HolderMail: HolderMail{Harvest: "all", Files: "all", Pinned: "all", Directory: "last"}},
+		Audit:   Audit{Keep: 400 * day},
+		Robot:   "sealist",
+		Lang:    "en",
+		Notices: Notices{Dir: "templates", UnsignedAfter: never},
+		Log:     Log{Level: "info", Format: "text"},
 	}
 }

@@ -188,7 +188,7 @@ func (r *reader) sections(node *yaml.Node, f field, path string, idle bool) bool
 	return true
 }
 
-// list reads a list of words.
+// list reads a list of words or numbers.
 func (r *reader) list(node *yaml.Node, f field, path string) bool {
 	if node.Kind != yaml.SequenceNode {
 		r.mistake(node.Line, path, "is a list", "write it in brackets, as ["+node.Value+"], or one item a line behind a dash")
@@ -204,7 +204,7 @@ func (r *reader) list(node *yaml.Node, f field, path string) bool {
 			r.mistake(item.Line, fmt.Sprintf("%s[%d]", path, i), "is one value, not a list or a section", "write one word here")
 			continue
 		}
-		if r.scalar(item, f, itemPath) {
+		if r.scalar(item, f.item(), itemPath) {
 			r.lines[itemPath] = item.Line
 			kept = append(kept, item)
 		}

@@ -192,6 +192,8 @@ func defaultText(v reflect.Value) string {
 			return ""
 		}
 		return "[" + strings.Join(value, ", ") + "]"
+	case []int:
+		return strings.ReplaceAll(fmt.Sprint(value), " ", ", ")
 	case bool:
 		return fmt.Sprint(value)
 	default:

@@ -73,6 +73,12 @@ func (f field) kind() kind {
 	}
 }
 
+// item is one value of a list.
+func (f field) item() field {
+	f.typ = f.typ.Elem()
+	return f
+}
+
 type kind string
 
 const (

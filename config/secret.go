@@ -84,6 +84,19 @@ func ReadSecretFile(path string) (Secret, error) {
 	return NewSecret(octets), nil
 }
 
+// ReadKeyPasswordFile is ReadSecretFile for a key password: a file that others
+// may read is refused, with the remedy.
+func ReadKeyPasswordFile(path string) (Secret, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Secret{}, err
+	}
+	if tooOpen(info) {
+		return Secret{}, &Errors{Mistakes: []Finding{{File: path, What: fmt.Sprintf("can be read by others (mode %04o)", info.Mode().Perm()), Remedy: "chmod 600 " + path}}}
+	}
+	return ReadSecretFile(path)
+}
+
 // Names under which the key password comes from outside the configuration.
 const (
 	keyPasswordEnv        = "SEALIST_KEY_PASSWORD"

@@ -36,6 +36,13 @@ type Config struct {
 	// tasks that fail.
 	Listmasters []string `mapstructure:"listmasters"`
 
+	// What the mail that the server writes itself is written in, for lists that
+	// name no other language (`listmaster list set LIST lang=de`).
+	Lang string `mapstructure:"lang" values:"en|fr|de"`
+
+	// The mail that the server writes itself (docs/notices.md).
+	Notices Notices `mapstructure:"notices"`
+
 	// How mail comes in.
 	SMTP SMTP `mapstructure:"smtp"`
 
@@ -71,6 +78,12 @@ type Config struct {
 	// How the sources of certificates work together.
 	Resolver Resolver `mapstructure:"resolver"`
 
+	// Who is told that a certificate comes to its end, and when.
+	Expiry Expiry `mapstructure:"expiry"`
+
+	// Who did what.
+	Audit Audit `mapstructure:"audit"`
+
 	// What is written to the log (standard error).
 	Log Log `mapstructure:"log"`
 
@@ -86,6 +99,21 @@ type Config struct {
 	// keyPassword is what Load found, if it found one: a program that gives up
 	// being root afterwards could not read it again.
 	keyPassword Secret
+}
+
+// Notices says how service mail is written.
+type Notices struct {
+	// Folder of templates that stand in for those that are built in, as
+	// `LANGUAGE/NAME.txt`, `DOMAIN/LANGUAGE/NAME.txt` or
+	// `LIST@DOMAIN/LANGUAGE/NAME.txt`; a relative path counts from data_dir. It
+	// need not be there.
+	Dir string `mapstructure:"dir"`
+
+	// How long a mail waits if its list has a key to sign it with and that
+	// cannot be used, because the key password is missing or no certificate is
+	// valid; then it leaves unsigned. `never`: it waits as long as queue.lifetime.
+	// The listmasters are told at once in any case.
+	UnsignedAfter string `mapstructure:"unsigned_after"`
 }
 
 // SMTP says how mail comes in.
@@ -234,9 +262,10 @@ type Queue struct {
 	// Age at which a copy that still cannot go is given up.
 	Lifetime Duration `mapstructure:"lifetime" min:"1m" max:"30d"`
 
-	// How long it is known what became of a post and of each copy
-	// (`listmaster queue show`). Its octets go after 7 days, or when no copy
-	// waits for a certificate any more.
+	// How long it is known what became of a post and of each copy, and which
+	// certificates it was encrypted to (`listmaster queue show`, `listmaster
+	// audit ls --post`): about 400 octets a copy. Its octets go after 7 days, or
+	// when no copy waits for a certificate any more.
 	Keep Duration `mapstructure:"keep" min:"7d" max:"3650d"`
 
 	// Octets of memory for the messages that are open, to be judged or because
@@ -522,6 +551,49 @@ type Resolver struct {
 	// Octets of memory for what members' addresses resolved to; about 1 KB a
 	// member.
 	Memory int64 `mapstructure:"memory" min:"1048576" max:"8589934592"`
+}
+
+// Expiry says who is told that a certificate comes to its end. Owners get a
+// digest and listmasters a report at every stage; of a certificate that has a
+// newer one beside it nobody hears (docs/tasks.md).
+type Expiry struct {
+	// Days before the end at which people are told, each once, whatever the
+	// order. 0 is the end itself. Empty: nobody is told.
+	Stages []int `mapstructure:"stages" min:"0" max:"365"`
+
+	// Whether the person whose certificate it is gets a mail, too.
+	HolderMail HolderMail `mapstructure:"holder_mail"`
+}
+
+// HolderMail says when the person whose certificate comes to its end gets a
+// mail, by where Sealist has the certificate from: `all`, at every stage;
+// `last`, only at those of 3 days or less; or `none`.
+type HolderMail struct {
+	// Certificates learnt from signed mail, and imported ones.
+	Harvest string `mapstructure:"harvest" values:"all|last|none"`
+
+	// Those in the folder of PEM files.
+	Files string `mapstructure:"files" values:"all|last|none"`
+
+	// Those that `listmaster cert pin` tied to the address.
+	Pinned string `mapstructure:"pinned" values:"all|last|none"`
+
+	// Those that a directory publishes: its PKI will have told the person.
+	Directory string `mapstructure:"directory" values:"all|last|none"`
+}
+
+// Words of HolderMail, and how many days before the end `last` begins.
+const (
+	HolderAll  = "all"
+	HolderLast = "last"
+	HolderNone = "none"
+	LastDays   = 3
+)
+
+// Audit is about the record of who did what (docs/audit.md).
+type Audit struct {
+	// How long entries are kept.
+	Keep Duration `mapstructure:"keep" min:"7d" max:"3650d"`
 }
 
 // Log says what is written to the log.

@@ -54,7 +54,7 @@ func TestReception(t *testing.T) {
 		t.Error("somebody got what he does not want")
 	}
 	carols := w.copies("carol")
-	if len(carols) != 1 || bytes.Contains(carols[0].Octets, []byte("a subject")) || !bytes.Contains(carols[0].Octets, []byte("There is a new message")) {
+	if len(carols) != 1 || strings.Contains(w.shown(carols[0].Octets, "carol"), "a subject") || !strings.Contains(w.shown(carols[0].Octets, "carol"), "There is a new message") {
 		t.Errorf("%d copies for carol", len(carols))
 	}
 	mode("alice", list.ReceiveMail)

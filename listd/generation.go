@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/listd/distribute"
-	"github.com/sealist/sealist/listd/list"
-	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/queue"
 	"github.com/sealist/sealist/listd/relay"
 	"github.com/sealist/sealist/listd/smtpd"
@@ -43,18 +41,8 @@ func (s *Sealist) generation(ctx context.Context) (*generation, error) {
 	if g.relay, err = s.relay(); err != nil {
 		return nil, err
 	}
-	var site list.Address
-	if len(s.Config.Listmasters) > 0 {
-		if site, err = list.ParseAddress(s.Config.Listmasters[0]); err != nil {
-			return nil, fmt.Errorf("listmasters: %w", err)
-		}
-	}
-	notices, err := notice.New(site)
-	if err != nil {
-		return nil, err
-	}
 	parts := s.distribution()
-	parts.Notices, parts.Owner, parts.Wake, parts.Standby = notices, g.owner, func() { g.queue.Wake() }, s.standby.Load
+	parts.Owner, parts.Wake, parts.Standby = g.owner, func() { g.queue.Wake() }, s.standby.Load
 	g.posts = distribute.New(parts)
 	g.queue = queue.New(s.Store, g.relay, g.posts, queue.Options{
 		Owner: g.owner, Workers: s.Config.Relay.MaxConnections(), Standby: s.standby.Load, Clock: s.o.Clock, Log: s.log,
@@ -64,7 +52,23 @@ func (s *Sealist) generation(ctx context.Context) (*generation, error) {
 	if g.inbound, err = s.inbound(g.posts); err != nil {
 		return nil, err
 	}
+	s.openKeys(ctx)
 	return g, s.robots(ctx) // last: it writes to the database
+}
+
+// openKeys opens all keys before mail comes: the first post of a list need not
+// wait, and what is open stays so when the key password is changed.
+func (s *Sealist) openKeys(ctx context.Context) {
+	if s.Keyring.Locked() != nil {
+		return // Run says so
+	}
+	begun := time.Now()
+	n, err := s.Keyring.OpenAll(ctx)
+	if err != nil {
+		s.log.Error("the lists' keys cannot be opened", "err", err)
+	} else if n > 0 {
+		s.log.Info("the lists' keys are open", "keys", n, "took", time.Since(begun).Round(time.Millisecond))
+	}
 }
 
 // open takes connections from the doors. What fails tells fail.

@@ -26,7 +26,8 @@ func (s *Sealist) expireHeld(ctx context.Context) (string, error) {
 	}
 	for _, i := range items {
 		err := s.Store.Decide(ctx, store.Decided{Item: i.ID, State: store.ItemRejected, Reason: "expired", Detail: i.Detail, Method: i.Method,
-			Author: i.Author, MessageID: i.MessageID, Encrypted: i.Encrypted})
+			Author: i.Author, MessageID: i.MessageID, Encrypted: i.Encrypted,
+			Audit: &store.AuditEntry{Actor: "held_expire", Action: "moderation expire"}})
 		if err != nil {
 			return "", err
 		}

@@ -66,7 +66,7 @@ func (s *Sealist) beat(ctx context.Context, lost func(error)) {
 		}
 		if err == nil {
 			st := status{Standby: s.standby.Load()}
-			if err := s.Keyring.Locked(); err != nil {
+			if err := s.Keyring.Current(ctx); err != nil {
 				st.Locked = err.Error()
 			}
 			row.Status, _ = json.Marshal(st)

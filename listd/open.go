@@ -30,6 +30,8 @@ import (
 	"github.com/sealist/sealist/listd/datasource"
 	"github.com/sealist/sealist/listd/distribute"
 	"github.com/sealist/sealist/listd/keyring"
+	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/listd/token"
@@ -70,6 +72,7 @@ type Sealist struct {
 	Files       *files.Files
 	Resolver    *resolver.Resolver
 	Scenarios   *scenario.Library // in the data folder, and built in
+	Notices     *notice.Notices   // service mail
 
 	Tokens  *token.Tokens
 	Returns *bounce.Returns // addresses that copies leave from
@@ -115,7 +118,7 @@ func Open(ctx context.Context, c *config.Config, o Options) (*Sealist, error) {
 // configuration.
 func (s *Sealist) openParts(ctx context.Context) error {
 	s.Scenarios = scenario.NewLibrary(s.Config.DataDir)
-	for _, step := range []func(context.Context) error{s.openTrust, s.openReturns, s.openRevocation, s.restoreCRLs, s.openKeyring, s.openSources, s.openResolver} {
+	for _, step := range []func(context.Context) error{s.openNotices, s.openTrust, s.openReturns, s.openRevocation, s.restoreCRLs, s.openKeyring, s.openSources, s.openResolver} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -161,6 +164,33 @@ func (s *Sealist) openTrust(context.Context) error {
 		AllowSHA1: strings.EqualFold(algorithms.SHA1Signatures, "allow"),
 	})
 	return nil
+}
+
+// Anchored tells whether the site names trust anchors. Without any, nothing is
+// trusted, and that a list's certificate is not says nothing about it.
+func (s *Sealist) Anchored() bool {
+	anchors, _ := s.Trust.Configured()
+	return len(anchors) > 0
+}
+
+func (s *Sealist) openNotices(context.Context) (err error) {
+	s.Notices, err = noticesOf(s.Config, s.log)
+	return err
+}
+
+// noticesOf is how service mail is written by a configuration.
+func noticesOf(c *config.Config, log *slog.Logger) (*notice.Notices, error) {
+	site := notice.Site{Lang: list.Language(c.Lang), Dir: c.Notices.Dir, Log: log}
+	if site.Dir != "" && !filepath.IsAbs(site.Dir) {
+		site.Dir = filepath.Join(c.DataDir, site.Dir)
+	}
+	if len(c.Listmasters) > 0 {
+		var err error
+		if site.Address, err = list.ParseAddress(c.Listmasters[0]); err != nil {
+			return nil, fmt.Errorf("listmasters: %w", err)
+		}
+	}
+	return notice.New(site)
 }
 
 func (s *Sealist) openStore(ctx context.Context) error {
@@ -211,7 +241,9 @@ func (s *Sealist) openKeyring(ctx context.Context) error {
 	if err != nil && !errors.Is(err, config.ErrNoSecret) {
 		s.log.Error("the key password cannot be read; lists that have a key are locked", "err", err)
 	}
-	s.Keyring = keyring.Open(ctx, s.Store, password.Reveal(), keyring.Options{Iterations: s.o.KeyIterations, Log: s.log})
+	s.Keyring = keyring.Open(ctx, s.Store, password.Reveal(), keyring.Options{
+		Iterations: s.o.KeyIterations, RSAMinBits: s.Config.Trust.Algorithms.RSAMinBits, Clock: s.o.Clock, Log: s.log,
+	})
 	return nil
 }
 

@@ -132,7 +132,7 @@ func TestFailuresAreOneAnswer(t *testing.T) {
 					}
 					outside := reply + "\n"
 					for _, m := range w.sink.To(from)[before:] {
-						outside += blanked(string(m.Octets), c.to)
+						outside += blanked(w.shown(m.Octets, person), c.to)
 					}
 					if i == 0 {
 						first = outside
@@ -175,10 +175,10 @@ func (w *world) submit(from, to string, octets []byte) string {
 func blanked(octets, listAddress string) string {
 	local, _, _ := strings.Cut(listAddress, "@")
 	var lines []string
-	octets = strings.NewReplacer("=\r\n", "", local+"@", "LIST@", local+"-owner@", "LIST-owner@").Replace(octets)
+	octets = strings.NewReplacer("=\r\n", "", local+"@", "LIST@", local+"-owner@", "LIST-owner@", "the list "+local, "the list LIST").Replace(octets)
 	for line := range strings.Lines(octets) {
-		switch name, _, _ := strings.Cut(line, ":"); name {
-		case "Date", "Message-ID", "In-Reply-To", "Its Message-ID was", "Its date was":
+		switch name, _, _ := strings.Cut(strings.TrimPrefix(line, "HP-Outer: "), ":"); name {
+		case "Date", "Message-ID", "In-Reply-To", "References", "Its Message-ID was", "Its date was":
 			line = name + "\n"
 		}
 		lines = append(lines, line)

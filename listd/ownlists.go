@@ -61,16 +61,12 @@ func (o ownLists) lookup(ctx context.Context, text string) directory.Answer {
 	if err != nil {
 		return directory.Answer{Err: err}
 	}
-	var a directory.Answer
-	for _, k := range keys {
-		if k.State != keyring.Active {
-			continue
-		}
-		a.Candidates = append(a.Candidates, directory.Candidate{Certificate: k.Certificate, Origin: directory.Origin{Source: sourceLists, Entry: l.Address.String()}})
-		a.Helpers = append(a.Helpers, k.Chain...)
+	k, ok := keyring.Published(keys)
+	if !ok {
+		return directory.Answer{Err: directory.ErrNotFound}
 	}
-	if len(a.Candidates) == 0 {
-		a.Err = directory.ErrNotFound
+	return directory.Answer{
+		Candidates: []directory.Candidate{{Certificate: k.Certificate, Origin: directory.Origin{Source: sourceLists, Entry: l.Address.String()}}},
+		Helpers:    k.Chain,
 	}
-	return a
 }

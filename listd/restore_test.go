@@ -1,8 +1,8 @@
 package listd_test
 
 import (
-	"bytes"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,7 +92,7 @@ func TestReplaysAfterARestoreEarnNothing(t *testing.T) {
 	w.settled(w.send("bob@example.org", secretList, sealed))
 	w.until("the neutral answer reaches the reverse-path", func() bool {
 		return slices.ContainsFunc(w.sink.To("bob@example.org"), func(m peer.Mail) bool {
-			return bytes.Contains(m.Octets, []byte("that seems to come from you was not distributed"))
+			return m.ReversePath == "" && strings.Contains(w.shown(m.Octets, "bob"), "that seems to come from you was not distributed")
 		})
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/smime"
 	"github.com/sealist/sealist/smime/cms"
+	"github.com/sealist/sealist/smime/entity"
 )
 
 // TestSealedNotice is invariant 12: what is to leave sealed leaves encrypted to its addressee, or not at all.
@@ -38,4 +39,31 @@ func TestSealedNotice(t *testing.T) {
 	if m.Err != nil || !strings.Contains(string(m.Payload.Octets()), secret) {
 		t.Errorf("%v", m.Err)
 	}
+}
+
+// shown is service mail as its addressee reads it: the fields outside, then the content with its own, opened with his key and
+// out of the signature of its list.
+func (w *world) shown(octets []byte, name string) string {
+	w.t.Helper()
+	e := parse(w.t, octets)
+	m := smime.Open(e, smime.Options{Keys: []cms.Key{w.people[name].DecryptKey()}})
+	if m.Err != nil || m.Content == nil {
+		w.t.Fatalf("%v\n%s", m.Err, octets)
+	}
+	for _, l := range m.Layers {
+		for _, s := range l.Signers {
+			if s.Err != nil {
+				w.t.Errorf("the signature does not hold: %v", s.Err)
+			}
+		}
+	}
+	var outside entity.Header
+	for _, f := range e.Header() {
+		if typ := strings.ToLower(f.Name); !strings.HasPrefix(typ, "content-") && typ != "mime-version" {
+			outside = append(outside, f)
+		}
+	}
+	body, err := m.Content.Decoded()
+	w.must(err)
+	return string(outside.Octets()) + "\r\n" + string(m.Content.Header().Octets()) + "\r\n" + string(body)
 }

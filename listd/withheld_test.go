@@ -2,8 +2,10 @@ package listd_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -184,7 +186,7 @@ func TestSenderReport(t *testing.T) {
 			return ""
 		}
 		w.until("the report arrives", func() bool { return len(w.sink.Mails()) > before })
-		return string(w.sink.Mails()[before].Octets)
+		return w.shown(w.sink.Mails()[before].Octets, "alice")
 	}
 	w.post()
 	if got := report(); !strings.Contains(got, "To: <alice@example.org>") || !strings.Contains(got, "Not every member") || strings.Contains(got, "waiting for") || strings.Contains(got, "carol") {
@@ -239,13 +241,8 @@ func TestOwnersReport(t *testing.T) {
 	if bytes.Contains(got, []byte("carol")) {
 		t.Errorf("a member's address leaves in clear:\n%s", got)
 	}
-	m := smime.Open(parse(t, got), smime.Options{Keys: []cms.Key{w.people["bob"].DecryptKey()}})
-	if m.Err != nil {
-		t.Fatal(m.Err)
-	}
-	inner, err := m.Payload.Decoded()
-	w.must(err)
-	if !bytes.Contains(inner, []byte("carol@example.org has no usable certificate")) || !bytes.Contains(inner, []byte("2 posts are waiting")) {
+	inner := w.shown(got, "bob")
+	if !strings.Contains(inner, "carol@example.org has no usable certificate") || !strings.Contains(inner, "2 posts are waiting") {
 		t.Errorf("%s", inner)
 	}
 }
@@ -299,5 +296,35 @@ func TestRetryByHand(t *testing.T) {
 	w.until("her copy leaves", func() bool { return len(w.copies("carol")) == 1 })
 	if n, err := a.RetryWithheld(t.Context(), ""); n != 0 || err != nil {
 		t.Errorf("%d, %v", n, err)
+	}
+}
+
+// TestRemindedOfTheCertificate: who has none hears so daily in the first week, then once a week, each time with how many wait.
+func TestRemindedOfTheCertificate(t *testing.T) {
+	w := newWorld(t).byHand()
+	w.config.Harvest.Enabled = false
+	w.without("carol")
+	w.start()
+	alice := w.people["alice"]
+	var days []int
+	told := 0
+	for day := range 31 {
+		for range 2 {
+			post := mail(alice.Address, secretList, smimetest.Encrypt(alice.Sign(text, smimetest.SignedAt(w.now())), w.keys[secretList]))
+			if item, deliveries := w.settled(w.send(alice.Address, secretList, post)); item.State != store.ItemDone || len(deliveries) < 3 {
+				t.Fatalf("day %d: %s, %s", day, item.State, item.Reason)
+			}
+		}
+		if mails := w.sink.To("carol@example.org"); len(mails) > told {
+			days = append(days, day)
+			if want := fmt.Sprintf("Messages that wait for you: %d\r\n", 2*day+1); len(mails) != told+1 || !bytes.Contains(mails[told].Octets, []byte(want)) {
+				t.Errorf("day %d: %d mails; want %s\n%s", day, len(mails)-told, want, mails[told].Octets)
+			}
+			told = len(mails)
+		}
+		w.ahead.Add(int64(24*time.Hour + time.Second))
+	}
+	if want := []int{0, 1, 2, 3, 4, 5, 6, 7, 14, 21, 28}; !slices.Equal(days, want) {
+		t.Errorf("told on the days %v, want %v", days, want)
 	}
 }

@@ -408,3 +408,29 @@ func TestOpenSSLVerifiesWhatAListSigned(t *testing.T) {
 		}
 	}
 }
+
+// TestSignWhole: what may not be changed is signed as it is, lines that end in LF alone included.
+func TestSignWhole(t *testing.T) {
+	ca := smimetest.NewCA("Example CA")
+	alice := ca.Issue("alice@example.org")
+	for octets, form := range map[string]smime.Form{
+		"Content-Type: text/plain\r\n\r\nhello\r\n": smime.Detached,
+		"Content-Type: text/plain\r\n\r\nh\xe9\r\n": smime.Opaque,
+		"Content-Type: text/plain\r\n\r\na\nb\r\n":  smime.Opaque,
+		"Content-Type: text/plain\n\na\nb\n":        smime.Opaque,
+	} {
+		e, err := entity.Parse([]byte(octets), entity.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := alice.SignOptions()
+		signed, err := smime.SignWhole(e, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := smime.Open(signed, smime.Options{})
+		if m.Err != nil || len(m.Layers) != 1 || m.Layers[0].Form != form || m.Layers[0].Signers[0].Err != nil || string(m.Content.Octets()) != octets {
+			t.Errorf("%q: %v, %+v", octets, m.Err, m.Layers)
+		}
+	}
+}

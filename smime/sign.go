@@ -37,6 +37,21 @@ func Sign(e *entity.Entity, o SignOptions) (*entity.Entity, error) {
 	return reparse(slices.Concat(before, content, after))
 }
 
+// SignWhole signs an entity whose octets must stay as they are: as multipart/signed where every mail system passes them on unchanged
+// (RFC 8551 section 3.1.3), else opaque; lines that end in LF alone stay so.
+func SignWhole(e *entity.Entity, o SignOptions) (*entity.Entity, error) {
+	canonical := len(entity.Canonical(e.Octets())) == len(e.Octets())
+	o.Detached = canonical && travels(e.Octets())
+	if canonical {
+		return Sign(e, o)
+	}
+	der, err := cms.Sign(e.Octets(), o)
+	if err != nil {
+		return nil, fmt.Errorf("signing: %w", err)
+	}
+	return reparse(append(cmsFields("signed-data", "smime.p7m"), base64Lines(der)...))
+}
+
 // around returns what stands in front of and behind signed content in a multipart/signed (RFC 8551 section 3.5.3.2).
 func around(micalg string, der []byte) (before, after []byte) {
 	boundary := newBoundary()

@@ -2,19 +2,38 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sealist/sealist/listd/admin"
 )
 
 func auditCommand(g *globals) *cobra.Command {
-	var listName string
-	var limit int
-	ls := &cobra.Command{Use: "ls", Short: "show who changed what", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	return group("audit", "look at who did what", auditLs(g), auditExport(g))
+}
+
+// auditFlags choose entries.
+func auditFlags(c *cobra.Command, f *admin.AuditFilter) {
+	c.Flags().StringVar(&f.List, "list", "", "only what concerns this list")
+	c.Flags().StringVar(&f.Actor, "actor", "", "only what this address, task, or `listmaster` did")
+	c.Flags().StringVar(&f.Action, "action", "", "only this, as \"cert pin\", or all of a kind, as cert")
+	c.Flags().StringVar(&f.Object, "object", "", "only what was done with this address, fingerprint or post")
+	c.Flags().StringVar(&f.Post, "post", "", "only what concerns this post, and what each copy was sealed to")
+	c.Flags().BoolVar(&f.Copies, "copies", false, "what became of every copy, too, and what it was sealed to")
+	c.Flags().StringVar(&f.Since, "since", "", "from then on: a day, a time (RFC 3339), or how long ago, as 7d")
+	c.Flags().StringVar(&f.Until, "until", "", "before then, likewise")
+	c.Flags().IntVar(&f.Limit, "limit", 0, "only the newest so many")
+}
+
+func auditLs(g *globals) *cobra.Command {
+	var f admin.AuditFilter
+	c := &cobra.Command{Use: "ls", Short: "show who did what", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		return withSession(c, g, func(ctx context.Context, s *session) error {
-			entries, err := s.AuditEntries(ctx, listName, limit)
+			entries, err := s.AuditEntries(ctx, f)
 			if err != nil || g.json {
 				return orJSON(c, err, entries)
 			}
@@ -24,12 +43,30 @@ func auditCommand(g *globals) *cobra.Command {
 				for _, key := range slices.Sorted(maps.Keys(e.Detail)) {
 					detail = append(detail, key+"="+e.Detail[key])
 				}
-				rows = append(rows, []string{moment(e.At), e.Actor, e.Action, e.Object, strings.Join(detail, " ")})
+				rows = append(rows, []string{moment(e.At), e.Actor, e.Action, e.ListAddress, e.Object, strings.Join(detail, " ")})
 			}
-			return table(c.OutOrStdout(), []string{"AT", "WHO", "WHAT", "OBJECT", "DETAIL"}, rows)
+			return table(c.OutOrStdout(), []string{"AT", "WHO", "WHAT", "LIST", "OBJECT", "DETAIL"}, rows)
 		})
 	}}
-	ls.Flags().StringVar(&listName, "list", "", "only what concerns this list")
-	ls.Flags().IntVar(&limit, "limit", 0, "only the newest so many")
-	return group("audit", "look at who changed what", ls)
+	auditFlags(c, &f)
+	return c
+}
+
+func auditExport(g *globals) *cobra.Command {
+	var f admin.AuditFilter
+	c := &cobra.Command{
+		Use:   "export",
+		Short: "write who did what as JSON lines",
+		Long:  "Writes the entries of the audit log, oldest first, one JSON object a line: however many there are,\nonly some of them are in memory.",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withSession(c, g, func(ctx context.Context, s *session) error {
+				lines := json.NewEncoder(c.OutOrStdout())
+				lines.SetEscapeHTML(false)
+				return s.EachAuditEntry(ctx, f, func(e admin.AuditEntry) error { return lines.Encode(e) })
+			})
+		},
+	}
+	auditFlags(c, &f)
+	return c
 }

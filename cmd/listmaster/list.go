@@ -214,15 +214,18 @@ func orJSON(c *cobra.Command, err error, answer any) error {
 // keyFlags name a PKCS#12 file and its password.
 type keyFlags struct {
 	p12          string
+	more         []string // further files
 	passwordFile string
+	untrusted    bool
 }
 
 func (k *keyFlags) passwordFlag(c *cobra.Command) {
-	c.Flags().StringVar(&k.passwordFile, "password-file", "", "file with the password of the PKCS#12 file")
+	c.Flags().StringVar(&k.passwordFile, "password-file", "", "file with the password of the PKCS#12 file, or of the private key")
+	c.Flags().BoolVar(&k.untrusted, "untrusted", false, "take the certificate although it leads to none of the trust anchors")
 }
 
 // read reads the files; nil if there is none.
-func (k *keyFlags) read() (*admin.P12, error) {
+func (k *keyFlags) read() (*admin.KeyImport, error) {
 	if k.p12 == "" {
 		if k.passwordFile != "" {
 			return nil, &admin.Error{Kind: admin.Usage, What: "there is a --password-file and no --p12", Hint: "name the PKCS#12 file with --p12"}
@@ -237,7 +240,14 @@ func (k *keyFlags) read() (*admin.P12, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &admin.P12{Name: k.p12, Octets: octets, Password: password}, nil
+	p12 := admin.P12{Name: k.p12, Octets: octets, Password: password}
+	for _, name := range k.more {
+		if octets, err = os.ReadFile(name); err != nil {
+			return nil, err
+		}
+		p12.More = append(p12.More, octets)
+	}
+	return &admin.KeyImport{P12: p12, Untrusted: k.untrusted}, nil
 }
 
 // readPassword reads the first line of a file; nil without a file. An empty

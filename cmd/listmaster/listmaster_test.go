@@ -74,9 +74,9 @@ LIST                     STATE   KEY       UNTIL       FINGERPRINT       SUBJECT
 board@lists.example.org  active  RSA 2048  DATE  HEX  CN=The Board,O=Sealist tests
 `)
 	want(t, w.good("audit", "ls", "--limit", "2"), `
-AT                    WHO                     WHAT           OBJECT            DETAIL
-TIME  listmaster (user NAME)  member import  dora@example.org  added=1 role=member
-TIME  listmaster (user NAME)  member del     bob@example.org   role=member
+AT                    WHO                     WHAT           LIST                     OBJECT            DETAIL
+TIME  listmaster (user NAME)  member import  board@lists.example.org  dora@example.org  added=1 role=member
+TIME  listmaster (user NAME)  member del     board@lists.example.org  bob@example.org   role=member
 `)
 	if got := w.good("config", "reference"); !strings.HasPrefix(got, "# sealist.yaml\n") {
 		t.Errorf("%.80s", got)
@@ -505,5 +505,40 @@ func TestListFile(t *testing.T) {
 	}
 	if out := w.good("list", "apply", name, "--dry-run"); !strings.Contains(out, "- member eve@example.org") || strings.Contains(out, "subject_tag") {
 		t.Errorf("a file with mistakes changed something: %s", out)
+	}
+}
+
+// TestAuditExport: one JSON object a line, chosen by the same flags as `audit ls`.
+func TestAuditExport(t *testing.T) {
+	w := newWorld(t)
+	w.good("list", "create", "open@lists.example.org", "--send", "public")
+	w.good("member", "add", "open@lists.example.org", "alice@example.org", "bob@example.org")
+	w.good("member", "del", "open@lists.example.org", "bob@example.org")
+	for args, want := range map[string]string{
+		"": "list create,member add,member del", "--action member": "member add,member del", "--action memb": "",
+		"--object bob@example.org": "member del", "--actor listmaster --limit 1": "member del", "--since 1h": "list create,member add,member del",
+		"--until 1h": "", "--since 2020-01-01 --until 2020-02-01T00:00:00Z": "", "--list open@lists.example.org --copies": "list create,member add,member del",
+	} {
+		var got []string
+		for line := range strings.Lines(w.good(append([]string{"audit", "export"}, strings.Fields(args)...)...)) {
+			var e struct {
+				Action string
+				Detail map[string]string
+				List   string `json:"list_address"`
+			}
+			if err := json.Unmarshal([]byte(line), &e); err != nil || e.List != "open@lists.example.org" {
+				t.Errorf("%v %+v", err, e)
+			}
+			if e.Action == "member add" && e.Detail["addresses"] != "alice@example.org bob@example.org" {
+				t.Errorf("%+v", e)
+			}
+			got = append(got, e.Action)
+		}
+		if strings.Join(got, ",") != want {
+			t.Errorf("%s: %q, want %s", args, got, want)
+		}
+	}
+	if status, _, errOut := w.try("audit", "ls", "--since", "soon"); status != 2 || !strings.Contains(errOut, "7d for a week ago") {
+		t.Errorf("%d %s", status, errOut)
 	}
 }

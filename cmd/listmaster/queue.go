@@ -201,7 +201,7 @@ func printItem(out io.Writer, d admin.QueueDetails) error {
 	var rows [][]string
 	for _, v := range d.Deliveries {
 		reply := strings.TrimSpace(strings.Join([]string{number(v.Code), v.Enhanced, v.Text}, " "))
-		rows = append(rows, []string{v.Address.String(), string(v.Kind), string(v.State), number(v.Attempts), moment(v.NextAt), v.Reason, short(v.Certificate), v.Cipher, reply})
+		rows = append(rows, []string{v.Address.String(), string(v.Kind), string(v.State), number(v.Attempts), moment(v.NextAt), v.Reason, shortEach(v.Certificate), v.Cipher, reply})
 	}
 	return table(out, []string{"ADDRESS", "KIND", "STATE", "ATTEMPTS", "NEXT", "REASON", "CERTIFICATE", "CIPHER", "REPLY"}, rows)
 }

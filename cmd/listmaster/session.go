@@ -42,7 +42,7 @@ func withSession(c *cobra.Command, g *globals, act func(ctx context.Context, s *
 	}
 	defer parts.Close()
 	p := admin.Parts{
-		Store: parts.Store, Keyring: parts.Keyring, Resolver: parts.Resolver, Trust: parts.Judge, Includes: parts.Includes,
+		Store: parts.Store, Keyring: parts.Keyring, Resolver: parts.Resolver, Trust: parts.Judge, Anchored: parts.Anchored(), RSAMinBits: settings.Trust.Algorithms.RSAMinBits, Includes: parts.Includes,
 		Caching: admin.Caching{Positive: time.Duration(settings.Resolver.PositiveTTL), Negative: time.Duration(settings.Resolver.NegativeTTL)},
 		Domains: settings.Domains, Robot: settings.Robot, Actor: actor, Log: log,
 	}

@@ -55,6 +55,15 @@ func date(t time.Time) string {
 // short is as much of a fingerprint as tells certificates apart.
 func short(fingerprint string) string { return fingerprint[:min(16, len(fingerprint))] }
 
+// shortEach is the same for several with spaces between them.
+func shortEach(fingerprints string) string {
+	all := strings.Fields(fingerprints)
+	for i, f := range all {
+		all[i] = short(f)
+	}
+	return strings.Join(all, " ")
+}
+
 // count writes "1 member", "2 members".
 func count(n int, one string) string {
 	if n == 1 {

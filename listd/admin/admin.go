@@ -34,6 +34,8 @@ type Parts struct {
 	Directories []Directory       // LDAP directories, in the order of the configuration
 	Includes    Includes          // members from the directories
 	Trust       resolver.Judge    // the site's trust
+	Anchored    bool              // the site names trust anchors: a list's certificate must lead to one
+	RSAMinBits  int               // of trust.algorithms; 0: trust.DefaultRSAMinBits
 	Caching     Caching           // how long directories' answers count
 	Graces      Graces            // of trust.revocation, for what `crl ls` says of an end
 	Fetcher     Fetcher           // of CRLs
@@ -60,7 +62,12 @@ type Caching struct{ Positive, Negative time.Duration }
 // Keyring keeps the lists' keys. *keyring.Keyring is one.
 type Keyring interface {
 	HMAC(ctx context.Context, purpose string, data []byte) ([]byte, error)
-	Install(ctx context.Context, l list.ID, b keyring.Bundle) (keyring.Key, error)
+	Add(ctx context.Context, l list.ID, b keyring.Bundle, p keyring.Placing) (keyring.Key, error)
+	Request(ctx context.Context, l list.ID, t keyring.KeyType, use keyring.Use) (store.KeyRow, []byte, error)
+	Activate(ctx context.Context, row store.KeyRow, until time.Time) error
+	Stage(ctx context.Context, row store.KeyRow) error
+	Retire(ctx context.Context, row store.KeyRow) error
+	Rekey(ctx context.Context, password []byte) (changed int, damaged []string, err error)
 }
 
 // Resolver finds people's certificates. *resolver.Resolver is one.
@@ -132,25 +139,4 @@ func (a *Admin) audit(ctx context.Context, action string, l list.ID, object stri
 	if err != nil {
 		a.Log.Error("the audit log could not be written", "action", action, "object", object, "error", err)
 	}
-}
-
-// AuditEntries returns the newest entries of the audit log, oldest first: those
-// of one list, or of all for an empty text; at most limit, 0 for all.
-func (a *Admin) AuditEntries(ctx context.Context, listText string, limit int) ([]store.AuditEntry, error) {
-	var f store.AuditFilter
-	if listText != "" {
-		l, err := a.list(ctx, listText)
-		if err != nil {
-			return nil, err
-		}
-		f.List = l.ID
-	}
-	entries, err := a.Store.AuditEntries(ctx, f)
-	if err != nil {
-		return nil, a.storeError(err, "", "")
-	}
-	if limit > 0 && len(entries) > limit {
-		entries = entries[len(entries)-limit:]
-	}
-	return some(entries), nil
 }

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"crypto/x509"
 	"fmt"
 	"io/fs"
 	"os"
@@ -37,7 +38,7 @@ func TestCreateList(t *testing.T) {
 		{admin.NewList{Address: "board@other.example"}, admin.Refused, "not a domain of this server"},
 		{admin.NewList{Address: "b@lists.example.org", Send: "nobody"}, admin.Usage, "no scenario send.nobody"},
 		{admin.NewList{Address: "b@lists.example.org", Description: "a\r\nBcc: x@y.example"}, admin.Usage, "control character"},
-		{admin.NewList{Address: "b@lists.example.org", Key: &admin.P12{Name: "x.p12", Octets: []byte("no")}}, admin.Refused, "x.p12"},
+		{admin.NewList{Address: "b@lists.example.org", Key: &admin.KeyImport{P12: admin.P12{Name: "x.p12", Octets: []byte("no")}}}, admin.Refused, "x.p12"},
 	} {
 		_, _, err := w.CreateList(ctx, c.list)
 		wantError(t, err, c.kind, c.what)
@@ -57,14 +58,14 @@ func TestListWithKey(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	id := w.ca.Sub("Lists").Issue(board)
 	for name, octets := range map[string][]byte{"new@lists.example.org": id.PKCS12("pw"), "old@lists.example.org": w.ca.Issue("old@lists.example.org").PKCS12Legacy("pw")} {
-		_, _, err := w.CreateList(ctx, admin.NewList{Address: name, Key: &admin.P12{Name: "x.p12", Octets: octets, Password: []byte("wrong")}})
+		_, _, err := w.CreateList(ctx, admin.NewList{Address: name, Key: &admin.KeyImport{P12: admin.P12{Name: "x.p12", Octets: octets, Password: []byte("wrong")}}})
 		wantError(t, err, admin.Refused, "x.p12")
 		if lists, _ := w.Lists(ctx); len(lists) != 0 {
 			t.Fatalf("a list was made for %s all the same", name)
 		}
 	}
 
-	key := &admin.P12{Name: "x.p12", Octets: id.PKCS12("pw"), Password: []byte("pw")}
+	key := &admin.KeyImport{P12: admin.P12{Name: "x.p12", Octets: id.PKCS12("pw"), Password: []byte("pw")}}
 	l, warnings, err := w.CreateList(ctx, admin.NewList{Address: board, Key: key})
 	if err != nil || len(warnings) != 0 {
 		t.Fatal(warnings, err)
@@ -75,7 +76,7 @@ func TestListWithKey(t *testing.T) {
 
 	// One key belongs to one list (invariant 10), and nothing is made halfway.
 	both := w.ca.Renew(id, smimetest.Addresses(board, "other@lists.example.org"))
-	_, _, err = w.CreateList(ctx, admin.NewList{Address: "other@lists.example.org", Key: &admin.P12{Name: "x.p12", Octets: both.PKCS12("")}})
+	_, _, err = w.CreateList(ctx, admin.NewList{Address: "other@lists.example.org", Key: &admin.KeyImport{P12: admin.P12{Name: "x.p12", Octets: both.PKCS12("")}}})
 	wantError(t, err, admin.Refused, "another list's already ("+board+")")
 	if lists, _ := w.Lists(ctx); len(lists) != 1 {
 		t.Errorf("%d lists", len(lists))
@@ -85,14 +86,14 @@ func TestListWithKey(t *testing.T) {
 
 	for what, id := range map[string]*smimetest.Identity{
 		"does not name":  w.ca.Issue("somebody@example.org"),
-		"cannot be used": w.ca.Issue(board, smimetest.SignOnly),
+		"cannot be used": w.ca.Issue(board, smimetest.KeyUsage(x509.KeyUsageCertSign)),
 	} {
-		_, _, err := w.ImportKey(ctx, board, admin.P12{Name: "odd.p12", Octets: id.PKCS12("")})
+		_, _, err := w.ImportKey(ctx, board, admin.KeyImport{P12: admin.P12{Name: "odd.p12", Octets: id.PKCS12("")}})
 		wantError(t, err, admin.Refused, what)
 	}
 	// What people will stumble over is said, and no hindrance.
 	foreign := smimetest.NewCA("Foreign").Issue(board)
-	k, warnings, err := w.ImportKey(ctx, board, admin.P12{Name: "foreign.p12", Octets: foreign.PKCS12("")})
+	k, warnings, err := w.ImportKey(ctx, board, admin.KeyImport{P12: admin.P12{Name: "foreign.p12", Octets: foreign.PKCS12("")}})
 	if err != nil || k.Fingerprint != trust.Fingerprint(foreign.Certificate) {
 		t.Fatal(k, err)
 	}
@@ -109,7 +110,7 @@ func TestListWithKey(t *testing.T) {
 func TestP12IsNeverShown(t *testing.T) {
 	p := admin.P12{Name: "x.p12", Octets: []byte("hunter2"), Password: []byte("hunter2")}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
-		for _, value := range []any{p, &p, []admin.P12{p}, admin.NewList{Key: &p}, admin.Inspection{P12: []admin.P12{p}}} {
+		for _, value := range []any{p, &p, []admin.P12{p}, admin.NewList{Key: &admin.KeyImport{P12: p}}, admin.Inspection{P12: []admin.P12{p}}} {
 			if shown := fmt.Sprintf(verb, value); strings.Contains(shown, "hunter2") || strings.Contains(shown, "68756e") || strings.Contains(shown, "104 117") {
 				t.Errorf("%s: %s", verb, shown)
 			}
@@ -119,7 +120,7 @@ func TestP12IsNeverShown(t *testing.T) {
 
 func TestKeyWithoutKeyPassword(t *testing.T) {
 	w := newWorldWith(t, nil)
-	_, _, err := w.CreateList(t.Context(), admin.NewList{Address: board, Key: &admin.P12{Name: "x.p12", Octets: w.ca.Issue(board).PKCS12("pw"), Password: []byte("pw")}})
+	_, _, err := w.CreateList(t.Context(), admin.NewList{Address: board, Key: &admin.KeyImport{P12: admin.P12{Name: "x.p12", Octets: w.ca.Issue(board).PKCS12("pw"), Password: []byte("pw")}}})
 	wantError(t, err, admin.Environment, "no key can be kept")
 	if lists, _ := w.Lists(t.Context()); len(lists) != 0 {
 		t.Error("the list was made all the same")

@@ -74,6 +74,18 @@ func lineOf(m list.Member) MemberLine {
 	return line
 }
 
+// namesOf names the people of lines, as many as an entry of the audit log holds.
+func namesOf(lines []MemberLine) string {
+	var all []string
+	for _, m := range lines[:min(len(lines), namedAtOnce)] {
+		all = append(all, m.Address)
+	}
+	if more := len(lines) - len(all); more > 0 {
+		all = append(all, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(all, " ")
+}
+
 // maxListFile bounds a file of a list, in octets.
 const maxListFile = 64 << 20
 
@@ -134,6 +146,11 @@ func (a *Admin) ApplyList(ctx context.Context, file io.Reader, dryRun bool) (App
 		"settings": strings.Join(slices.Sorted(maps.Keys(p.Settings)), " "),
 		"added":    fmt.Sprint(len(p.Added)), "changed": fmt.Sprint(len(p.Changed)), "removed": fmt.Sprint(len(p.Removed)),
 	}}
+	for name, lines := range map[string][]MemberLine{"joined": p.Added, "left": p.Removed} {
+		if len(lines) > 0 {
+			entry.Detail[name] = namesOf(lines)
+		}
+	}
 	if _, err := a.Store.ApplyList(ctx, l, put, remove, entry); err != nil {
 		return p, nil, Explain(err)
 	}

@@ -16,9 +16,9 @@ import (
 type NewList struct {
 	Address     string // NAME@DOMAIN
 	Description string
-	Send        string // scenario; empty: list.DefaultSend
-	Key         *P12   // nil: a plain list
-	Agent       string // what a mail list agent does with security labels: refuse, carry; empty: it is none
+	Send        string     // scenario; empty: list.DefaultSend
+	Key         *KeyImport // nil: a plain list
+	Agent       string     // what a mail list agent does with security labels: refuse, carry; empty: it is none
 
 	AllowExpired bool // to encrypt to certificates that have expired, if the site allows it, too
 }
@@ -54,7 +54,7 @@ func (a *Admin) CreateList(ctx context.Context, n NewList) (ListDetails, []strin
 	}
 	var pair *readyKey
 	if n.Key != nil {
-		if pair, err = a.prepareKey(ctx, address, *n.Key); err != nil {
+		if pair, err = a.prepareKey(ctx, address, nil, *n.Key); err != nil {
 			return ListDetails{}, nil, err
 		}
 	}
@@ -83,7 +83,7 @@ func (a *Admin) CreateList(ctx context.Context, n NewList) (ListDetails, []strin
 
 	var warnings []string
 	if pair != nil {
-		if warnings, err = a.install(ctx, id, pair); err != nil {
+		if _, warnings, err = a.install(ctx, list.List{ID: id, Address: address}, pair); err != nil {
 			return ListDetails{}, nil, &Error{Kind: Environment, Err: err,
 				What: "the list was made, but its key could not be kept: " + err.Error(),
 				Hint: "`listmaster key import " + address.String() + " FILE` tries again; without a key it is a plain list"}

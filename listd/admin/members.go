@@ -84,8 +84,25 @@ func (a *Admin) add(ctx context.Context, action, listText, roleText string, peop
 	} else {
 		role = members[0].Role
 	}
-	a.audit(ctx, action, l.ID, object, map[string]string{"role": string(role), "added": fmt.Sprint(added)})
+	facts := map[string]string{"role": string(role), "added": fmt.Sprint(added)}
+	for some := range slices.Chunk(members, namedAtOnce) {
+		if len(members) > 1 {
+			facts["addresses"] = addressesOf(some)
+		}
+		a.audit(ctx, action, l.ID, object, facts)
+	}
 	return Change{List: l.Address, Role: role, Given: len(members), Changed: added}, nil
+}
+
+// namedAtOnce is how many addresses one entry of the audit log names; the next one goes on.
+const namedAtOnce = 500
+
+func addressesOf(members []list.Member) string {
+	all := make([]string, len(members))
+	for i, m := range members {
+		all[i] = m.Address.String()
+	}
+	return strings.Join(all, " ")
 }
 
 // listAndRole reads what every change of members begins with.

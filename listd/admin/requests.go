@@ -37,6 +37,8 @@ type Done struct {
 	Lines  []string // what he asked for, a line each
 	Secret bool     // it may leave sealed only (invariant 12)
 	Quiet  bool     // the scenario wants nobody told
+
+	Certificates []string // fingerprints of lists' certificates that go with it
 }
 
 // VisibleList finds a list for somebody who may know that there is one; to all

@@ -86,7 +86,7 @@ func (w *world) addresses(address, role string) string {
 // audited returns the actions of the audit log.
 func (w *world) audited() string {
 	w.t.Helper()
-	entries, err := w.AuditEntries(w.t.Context(), "", 0)
+	entries, err := w.AuditEntries(w.t.Context(), admin.AuditFilter{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

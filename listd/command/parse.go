@@ -42,6 +42,9 @@ const (
 // Everywhere stands for the list in SET, SIGNOFF and REMIND: each list of the sender's.
 const Everywhere = "*"
 
+// Certificate stands for a list's certificate in GET; alone, for that of the robot.
+const Certificate = "certificate"
+
 // Command is one command, read and not yet judged.
 type Command struct {
 	Verb  Verb
@@ -54,7 +57,7 @@ type Command struct {
 	Key     string         // of AUTH, CONFIRM, DISTRIBUTE, REJECT
 	Mode    list.Reception // of SET; "" if Conceal is set
 	Conceal *bool          // of SET
-	What    string         // of GET: a month or a post; of REJECT: the reason
+	What    string         // of GET: a month, a post or Certificate; of REJECT: the reason
 }
 
 // syntax is how a verb is written.
@@ -74,7 +77,7 @@ var grammar = []syntax{
 	{Confirm, []string{"con", "confirm"}, false, false, "KEY", key},
 	{Del, []string{"del", "delete"}, true, false, "LIST ADDRESS", address},
 	{Distribute, []string{"dis", "distribute"}, true, false, "LIST KEY", key},
-	{Get, []string{"get"}, true, false, "LIST MONTH|POST", what},
+	{Get, []string{"get"}, true, false, "LIST MONTH|POST|certificate", what},
 	{Help, []string{"hel", "help", "sos"}, false, false, "", nil},
 	{Index, []string{"ind", "index"}, true, false, "LIST", nil},
 	{Info, []string{"inf", "info"}, true, false, "LIST", nil},
@@ -162,6 +165,10 @@ func one(line, home string) (c Command, why string) {
 	c.Verb = s.verb
 	usage := "write it as " + strings.TrimSpace(string(s.verb)+" "+s.args)
 	if s.list {
+		if s.verb == Get && home == "" && lower(rest) == Certificate {
+			c.What = Certificate // the robot's own
+			return c, ""
+		}
 		c.List, rest = listAndRest(s, rest, home)
 		if c.List == "" || c.List == Everywhere && !s.star {
 			return c, usage

@@ -51,6 +51,7 @@ func TestParse(t *testing.T) {
 		{"dis staff k3y", "DISTRIBUTE staff k3y"},
 		{"rej staff k3y not here", "REJECT staff k3y not here"},
 		{"who staff\nstatus\nsos\nlis", "REVIEW staff; WHICH; HELP; LISTS"},
+		{"get staff certificate\nget CERTIFICATE", "GET staff certificate; GET certificate"}, {"get certificate 2026-11", "GET certificate 2026-11"},
 		{"rem *", "REMIND *"}, {"review *", "! write it as REVIEW LIST"},
 		{"help\nquit\nadd staff x@example.org", "HELP"}, {"help\n-\nlists", "HELP"}, {"help\n-- \nlists", "HELP"},
 		{"help\n\n> lists\n", "HELP"},
@@ -75,7 +76,7 @@ func TestParseAtHome(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"subscribe", "SUBSCRIBE " + home}, {"subscribe staff", "SUBSCRIBE staff"}, {"subscribe STAFF@lists.example.org Anna", `SUBSCRIBE STAFF@lists.example.org "Anna"`},
 		{"subscribe Anna", "SUBSCRIBE " + home + ` "Anna"`}, {"set nomail", "SET " + home + " nomail"}, {"add ben@example.org", "ADD " + home + " ben@example.org"},
-		{"sig *", "SIGNOFF *"}, {"review other", "! write it as REVIEW LIST"},
+		{"get certificate", "GET " + home + " certificate"}, {"sig *", "SIGNOFF *"}, {"review other", "! write it as REVIEW LIST"},
 	} {
 		if got := show(command.Parse(c.text, home)); got != c.want {
 			t.Errorf("%q: %s, want %s", c.text, got, c.want)

@@ -23,8 +23,10 @@ type Mail struct {
 
 // Report is what became of a mail's commands.
 type Report struct {
-	Lines  []string // for the sender
-	Secret bool     // they leave sealed only (invariant 12)
+	Lines        []string // for the sender
+	Secret       bool     // they leave sealed only (invariant 12)
+	Certificates []string // fingerprints of lists' certificates that go with the answer
+
 	Done   []string // verb and outcome of each, for the record
 	Public bool     // all of them were such as anybody may be answered about (invariant 13)
 }
@@ -50,6 +52,11 @@ func Run(ctx context.Context, a *admin.Admin, m Mail) (Report, error) {
 			report.say(m, c, done.Text, unproven[c.Verb])
 			report.Lines = append(report.Lines, indented(done.Lines)...)
 			report.Secret = report.Secret || done.Secret
+			for _, c := range done.Certificates {
+				if !slices.Contains(report.Certificates, c) {
+					report.Certificates = append(report.Certificates, c)
+				}
+			}
 		case errors.As(err, &explained) && explained.Kind != admin.Environment:
 			report.Done = append(report.Done, string(c.Verb)+" refused")
 			plain := "" // what is wrong with a key repeats nothing
@@ -134,6 +141,9 @@ func perform(ctx context.Context, a *admin.Admin, m Mail, c Command) (admin.Done
 	case Verify:
 		return verify(m), nil
 	}
+	if c.List == "" { // GET certificate alone
+		return a.RobotCertificate(ctx, m.Domain)
+	}
 	if c.List == Everywhere {
 		return everywhere(ctx, a, m, c)
 	}
@@ -173,6 +183,10 @@ func performOn(ctx context.Context, a *admin.Admin, from admin.Requester, l list
 		return a.HeldFor(ctx, from, l)
 	}
 	switch c.Verb {
+	case Get:
+		if lower(c.What) == Certificate {
+			return a.CertificateOf(ctx, l)
+		}
 	case Index:
 		return a.ArchiveIndex(ctx, from, l)
 	case Last:

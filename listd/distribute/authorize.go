@@ -45,6 +45,8 @@ type verdict struct {
 	state     store.ItemState
 	reason    string // for the listmaster's eyes
 	rule      string // of the scenario, if one decided
+	ruleText  string // as it is written
+	action    scenario.Action
 	method    scenario.Method
 	sender    list.Address
 	signature trust.Reason // why the author is not authenticated
@@ -106,7 +108,7 @@ func (d *Distributor) authorize(ctx context.Context, s Submission, m memory) ver
 	decision := sc.Evaluate(ctx, scenario.Request{
 		List: s.List, Sender: v.sender, Method: v.method, Known: s.known(), Message: message{s}, Host: s.Item.Client, Now: d.Clock(),
 	}, d.Facts)
-	v.rule, v.internal = decision.Rule, decision.Err
+	v.rule, v.ruleText, v.action, v.internal = decision.Rule, decision.Text, decision.Action, decision.Err
 	if v.outage() != nil {
 		return v
 	}
@@ -254,7 +256,8 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	var unreadable *unreadableError
 	if errors.As(err, &unreadable) {
 		d.log.Warn("rejected", "spool_id", item.ID, "stage", "authorize", "list", l.Address, "reason", unreadable)
-		return false, d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemRejected, Reason: string(trust.Malformed), Detail: unreadable.Error()})
+		return false, d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemRejected, Reason: string(trust.Malformed), Detail: unreadable.Error(),
+			Audit: &store.AuditEntry{Actor: nobody, Action: actionDecide, Detail: map[string]string{"state": string(store.ItemRejected), "reason": string(trust.Malformed)}}})
 	}
 	if err != nil {
 		return false, err
@@ -282,6 +285,7 @@ func (d *Distributor) decidePost(ctx context.Context, item store.Item, l list.Li
 	if s.Author.Authenticated && v.reason != reasonDuplicate && (s.proven() || !s.Item.Approved.IsZero()) {
 		decided.Author = v.sender
 	}
+	decided.Audit = v.entry(s, decided.Author)
 	if s.proven() && v.reason != reasonDuplicate {
 		if err := d.harvest(ctx, s, &decided); err != nil {
 			return false, fmt.Errorf("harvesting: %w", err)

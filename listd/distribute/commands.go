@@ -86,7 +86,9 @@ func (d *Distributor) runCommands(ctx context.Context, s Submission, l list.List
 		return nil
 	}
 	a := *d.Admin
-	a.Actor = mail.From.Address.String()
+	if a.Actor = mail.From.Address.String(); mail.From.Method == scenario.SMTP {
+		a.Actor += claimed
+	}
 	report, err := command.Run(ctx, &a, mail)
 	if err != nil {
 		return err
@@ -96,10 +98,14 @@ func (d *Distributor) runCommands(ctx context.Context, s Submission, l list.List
 	if err != nil || !ok || len(report.Lines) == 0 {
 		return err
 	}
+	params := map[string]string{"message_id": decided.MessageID}
+	if len(report.Certificates) > 0 {
+		params[notice.Certificates] = strings.Join(report.Certificates, " ")
+	}
 	decided.Notices = append(decided.Notices, store.Notice{
 		Template: notice.CommandReport, List: l.ID, To: mail.From.Address, Lines: report.Lines,
 		Sealed: report.Secret || s.Message.Encrypted, // it repeats what was asked (invariant 1)
-		Params: map[string]string{"message_id": decided.MessageID},
+		Params: params,
 		Key:    notice.CommandReport + "/" + mail.From.Address.Key(), Every: noticeEvery, Limit: limit, Stranger: !known,
 	})
 	return nil

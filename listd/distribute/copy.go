@@ -95,7 +95,7 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, wait bool, 
 		case memberships[m].Reception == list.ReceiveNotMe && addresses[n].Same(p.author):
 			out[i] = queue.Cancelled{Reason: "not_me"}
 		case memberships[m].Reception == list.ReceiveNotice:
-			out[i] = d.announce(p, batch[i], d.returnPath(p.list, memberships[m]))
+			out[i] = d.announce(ctx, p, batch[i], d.returnPath(p.list, memberships[m]))
 		default:
 			entitled = append(entitled, i)
 			paths[i] = d.returnPath(p.list, memberships[m])
@@ -160,13 +160,9 @@ func (d *Distributor) isList(ctx context.Context, a list.Address) bool {
 }
 
 // announce makes the mail that says no more than that there is a post.
-func (d *Distributor) announce(p *post, del store.Delivery, reversePath string) queue.Rendering {
-	m, err := d.Notices.Render(p.list, store.Notice{Template: notice.NewPost, To: del.Address, Params: map[string]string{"received": quotedDate(p.received.UTC().Format(time.RFC1123Z))}},
-		fmt.Sprintf("<notice-%d-%d@%s>", del.ID, del.Created.UnixMicro(), p.list.Address.Domain()), del.Created)
-	if err != nil {
-		return queue.Delayed{Reason: "rendering: " + err.Error()}
-	}
-	return queue.Copy{ReversePath: reversePath, Parts: func() ([]relay.Segment, error) { return segment(m.Octets()) }}
+func (d *Distributor) announce(ctx context.Context, p *post, del store.Delivery, reversePath string) queue.Rendering {
+	nt := store.Notice{Template: notice.NewPost, List: p.list.ID, To: del.Address, Params: map[string]string{"received": quotedDate(p.received.UTC().Format(time.RFC1123Z))}}
+	return d.serviceMail(ctx, p.list, del, nt, p.sealer != nil, reversePath)
 }
 
 // seal makes the copy of one member, whose certificates r names.
@@ -213,19 +209,30 @@ func withheldBecause(r resolver.Result) string {
 	return "no usable certificate: " + strings.Join(reasons, ", ")
 }
 
+// How often a member hears that he has no usable certificate.
+const (
+	remindedDaily  = 7 * 24 * time.Hour // for so long since the first copy that he missed
+	remindedWeekly = 7 * 24 * time.Hour // then once in this time
+)
+
 // noCertificate is what a member hears whose copy is withheld, at most once a
-// day and list: nothing where the list's owners are told instead.
+// day and list in the first week, then once a week: nothing where the list's
+// owners are told instead.
 func (d *Distributor) noCertificate(ctx context.Context, l list.List, member list.Address, reason string) []store.Notice {
 	if l.Policy.MissingCertificate == list.MissingReport || d.isList(ctx, member) {
 		return nil
 	}
-	waiting, err := d.Store.CountWithheld(ctx, l.ID, member)
+	waiting, since, err := d.Store.WithheldFrom(ctx, l.ID, member)
 	if err != nil {
 		d.log.Warn("cannot count what waits for a member", "err", err)
+	}
+	every := noticeEvery
+	if !since.IsZero() && d.Clock().Sub(since) >= remindedDaily {
+		every = remindedWeekly
 	}
 	return []store.Notice{{
 		Template: notice.NoCertificate, List: l.ID, To: member,
 		Params: map[string]string{"reason": reason, "waiting": fmt.Sprint(waiting + 1), "kept": l.Policy.WithheldFor.String()},
-		Key:    fmt.Sprintf("%s/%d/%s", notice.NoCertificate, l.ID, member.Key()), Every: noticeEvery,
+		Key:    fmt.Sprintf("%s/%d/%s", notice.NoCertificate, l.ID, member.Key()), Every: every,
 	}}
 }

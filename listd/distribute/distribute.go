@@ -36,6 +36,7 @@ type Parts struct {
 	Resolver        *resolver.Resolver // who can be reached
 	Harvest         *harvest.Harvest   // nil: nothing is harvested
 	Notices         *notice.Notices
+	UnsignedAfter   time.Duration     // how long service mail waits that its list has a key for and cannot be signed; 0: as long as the queue keeps it
 	Scenarios       *scenario.Library // what a list's rules are
 	Facts           scenario.Facts    // what they ask
 	Domains         []string          // ours: nothing is ever answered to an address in them
@@ -66,6 +67,7 @@ type Distributor struct {
 	memory *budget
 	posts  posts
 	dmarc  dmarcPolicies
+	alarms alarms
 
 	leading leading
 	stray   bool // there may be leases of ours that we do not know of; Run's own
@@ -273,7 +275,8 @@ func (d *Distributor) postpone(ctx context.Context, item store.Item, reason stri
 
 func (d *Distributor) quarantine(ctx context.Context, item store.Item, reason string) {
 	d.write(ctx, item, "quarantine a post", func(ctx context.Context) error {
-		return d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemQuarantined, Reason: reason})
+		return d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemQuarantined, Reason: reason,
+			Audit: &store.AuditEntry{Actor: nobody, Action: actionDecide, Detail: map[string]string{"state": string(store.ItemQuarantined), "reason": reason}}})
 	})
 }
 

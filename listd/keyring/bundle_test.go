@@ -134,7 +134,7 @@ func TestParsePKCS12(t *testing.T) {
 			if err != nil || !b.Certificate.Equal(c.leaf) || len(b.Chain) != c.chain {
 				t.Fatalf("%v: leaf %v, %d others", err, b.Certificate.Subject, len(b.Chain))
 			}
-			if err := b.Check(list.MustParseAddress(address), time.Now()); err != nil {
+			if err := b.Check(list.MustParseAddress(address), time.Now(), 0); err != nil {
 				t.Error(err)
 			}
 		})
@@ -171,8 +171,9 @@ func TestCheck(t *testing.T) {
 		{"the address in the subject only", issue(smimetest.NoSAN, smimetest.DNEmail(address)), nil, ""},
 		{"no address at all", issue(smimetest.NoSAN), nil, ""},
 		{"another address", issue(smimetest.Addresses("other@lists.example.org")), keyring.ErrAddress, "other@lists.example.org"},
-		{"signs only", issue(smimetest.SignOnly), keyring.ErrUnusable, "wrong_usage"},
-		{"EC that signs only", issue(smimetest.ECP256, smimetest.KeyUsage(x509.KeyUsageDigitalSignature)), keyring.ErrUnusable, "wrong_usage"},
+		{"signs only", issue(smimetest.SignOnly), nil, ""},
+		{"EC that signs only", issue(smimetest.ECP256, smimetest.KeyUsage(x509.KeyUsageDigitalSignature)), nil, ""},
+		{"signs certificates only", issue(smimetest.KeyUsage(x509.KeyUsageCertSign)), keyring.ErrUnusable, "wrong_usage"},
 		{"for TLS servers", issue(smimetest.ExtKeyUsage(x509.ExtKeyUsageServerAuth)), keyring.ErrUnusable, "wrong_usage"},
 		{"expired", issue(smimetest.Validity(hour(-48), hour(-24))), keyring.ErrUnusable, "expired"},
 		{"not yet valid", issue(smimetest.Validity(hour(24), hour(48))), keyring.ErrUnusable, "not_yet_valid"},
@@ -181,7 +182,7 @@ func TestCheck(t *testing.T) {
 		{"another's key", mismatch, keyring.ErrMismatch, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := c.bundle.Check(list.MustParseAddress(address), now)
+			err := c.bundle.Check(list.MustParseAddress(address), now, 0)
 			if !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), c.word) {
 				t.Errorf("%v, want %v with %q in it", err, c.want, c.word)
 			}

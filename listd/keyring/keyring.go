@@ -26,7 +26,6 @@ import (
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
-	"github.com/sealist/sealist/smime/trust"
 )
 
 // Errors of this package.
@@ -39,8 +38,8 @@ var (
 	ErrNoPassword = errors.New("no key password is configured")
 )
 
-// Active is the state of a key that is used. Others come with rollover.
-const Active = "active"
+// Active is the state of a key that is used for everything.
+const Active = store.KeyActive
 
 // DefaultIterations is the cost of deriving a key from the password:
 // PBKDF2-HMAC-SHA256, some 0.3 s on the machines of 2026, once a process.
@@ -49,6 +48,7 @@ const DefaultIterations = 600_000
 // Options of Open. The zero value is usable.
 type Options struct {
 	Iterations int // of a database's first password; 0: DefaultIterations. Lower only in tests
+	RSAMinBits int // the shortest RSA key that is taken; 0: trust.DefaultRSAMinBits
 	Clock      func() time.Time
 	Log        *slog.Logger
 }
@@ -59,6 +59,8 @@ type Key struct {
 	Certificate *x509.Certificate
 	Chain       []*x509.Certificate
 	Private     crypto.PrivateKey // *rsa.PrivateKey or *ecdsa.PrivateKey
+	State       store.KeyState    // active, decrypt-only or staged
+	Since       time.Time         // when it came into State
 }
 
 // String names the key and shows nothing of it.
@@ -91,6 +93,7 @@ type Keyring struct {
 
 // opened is what the right password yields.
 type opened struct {
+	stored []byte // what it was opened from
 	d      derivation
 	kek    []byte // key-encryption key of PKCS#8
 	secret []byte // of HMAC
@@ -175,17 +178,101 @@ func (k *Keyring) begin(ctx context.Context) (*opened, error) {
 	return k.unlock(ctx)
 }
 
-// Keys returns the open key pairs of a list, the newest first; 0 asks for those
-// of no list. A list without keys has none, also while the keyring is locked.
+// Current says why this keyring's password is not the one that counts in the
+// database now, or nil: Locked does not notice that somebody changed it after
+// it was opened. What is open stays so all the same.
+func (k *Keyring) Current(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.opened != nil {
+		return k.renew(ctx)
+	}
+	_, err := k.unlock(ctx)
+	if errors.Is(err, errUnused) {
+		return nil
+	}
+	return err
+}
+
+// renew sees whether the keys are kept under another password than the one that
+// opened this keyring, and opens it with what is stored now if that goes.
+// Callers hold mu.
+func (k *Keyring) renew(ctx context.Context) error {
+	stored, err := k.store.Secret(ctx, secretName)
+	if err != nil || bytes.Equal(stored, k.opened.stored) {
+		return err
+	}
+	if bytes.Equal(stored, k.wrong) {
+		return errRekeyed
+	}
+	o, err := openSecret(stored, k.password)
+	if err != nil {
+		k.wrong = stored
+		return errRekeyed
+	}
+	k.opened = o
+	return nil
+}
+
+// errRekeyed says that Rekey ran elsewhere.
+var errRekeyed = fmt.Errorf("%w: %w: it was changed; give this server the new one and reload it", ErrLocked, ErrPassword)
+
+// OpenAll opens every key there is, so that none has to be opened when its mail
+// comes, and returns how many are open. Those that cannot be are logged, each
+// by itself. ErrLocked.
+func (k *Keyring) OpenAll(ctx context.Context) (open int, err error) {
+	rows, err := k.store.AllKeys(ctx)
+	if err != nil {
+		return 0, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, row := range rows {
+		if !opens(row.State) {
+			continue
+		}
+		o, err := k.unlock(ctx)
+		if err != nil {
+			return open, err
+		}
+		if _, err := k.open(ctx, o, row); err != nil {
+			k.o.Log.Error("a list's key cannot be opened", "list", row.List, "fingerprint", row.Fingerprint, "err", err)
+			continue
+		}
+		open++
+	}
+	return open, nil
+}
+
+// opens tells whether mail is opened with keys in a state. Staged ones are among
+// them: whoever issued the certificate may have published it already.
+func opens(state store.KeyState) bool {
+	return state == store.KeyActive || state == store.KeyDecryptOnly || state == store.KeyStaged
+}
+
+// Keys returns the open key pairs of a list, the newest first: those that are
+// active, decrypt-only or staged; 0 asks for those of no list. A list without
+// keys has none, also while the keyring is locked.
 // The error wraps ErrLocked if the list has keys and none of them can be
 // opened; one bad key among good ones is logged and left out (invariant 9).
 func (k *Keyring) Keys(ctx context.Context, id list.ID) ([]Key, error) {
-	rows, err := k.store.Keys(ctx, id)
-	if err != nil || len(rows) == 0 {
+	all, err := k.store.Keys(ctx, id)
+	if err != nil {
 		return nil, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	var rows []store.KeyRow
+	for _, row := range all {
+		if opens(row.State) {
+			rows = append(rows, row)
+		} else {
+			delete(k.keys, row.Fingerprint) // destroyed: here too
+		}
+	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
 	o, err := k.unlock(ctx)
 	if errors.Is(err, errUnused) {
 		err = fmt.Errorf("%w: the database holds keys but not the password's check", ErrLocked)
@@ -196,7 +283,7 @@ func (k *Keyring) Keys(ctx context.Context, id list.ID) ([]Key, error) {
 	var keys []Key
 	var failed error
 	for _, row := range rows {
-		key, err := k.open(o, row)
+		key, err := k.open(ctx, o, row)
 		if err != nil {
 			k.o.Log.Error("a list's key cannot be opened", "list", id, "fingerprint", row.Fingerprint, "err", err)
 			failed = err
@@ -211,13 +298,29 @@ func (k *Keyring) Keys(ctx context.Context, id list.ID) ([]Key, error) {
 }
 
 // open opens one key, once.
-func (k *Keyring) open(o *opened, row store.KeyRow) (Key, error) {
-	if key, ok := k.keys[row.Fingerprint]; ok {
-		return key, nil
+func (k *Keyring) open(ctx context.Context, o *opened, row store.KeyRow) (Key, error) {
+	key, ok := k.keys[row.Fingerprint]
+	if !ok {
+		var err error
+		if key, err = k.openRow(ctx, o, row); err != nil {
+			return Key{}, err
+		}
+		k.keys[row.Fingerprint] = key
 	}
+	key.State, key.Since = row.State, row.Since
+	return key, nil
+}
+
+func (k *Keyring) openRow(ctx context.Context, o *opened, row store.KeyRow) (Key, error) {
 	cert, err := x509.ParseCertificate(row.Certificate)
 	if err != nil {
 		return Key{}, fmt.Errorf("reading the certificate: %w", err)
+	}
+	if foreign(row.PKCS8, o) {
+		if err := k.renew(ctx); err != nil {
+			return Key{}, err
+		}
+		o = k.opened
 	}
 	private, err := decryptPKCS8(row.PKCS8, o, k.password)
 	if err != nil {
@@ -232,43 +335,7 @@ func (k *Keyring) open(o *opened, row store.KeyRow) (Key, error) {
 			key.Chain = append(key.Chain, c)
 		}
 	}
-	k.keys[row.Fingerprint] = key
 	return key, nil
-}
-
-// Install checks a key pair and stores it for a list, encrypted under the key
-// password. Errors: those of Bundle.Check, ErrLocked, ErrNoPassword,
-// store.ErrExists, store.ErrKeyTaken.
-func (k *Keyring) Install(ctx context.Context, id list.ID, b Bundle) (Key, error) {
-	l, err := k.store.ListByID(ctx, id)
-	if err != nil {
-		return Key{}, fmt.Errorf("reading the list: %w", err)
-	}
-	if err := b.Check(l.Address, k.o.Clock()); err != nil {
-		return Key{}, err
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	o, err := k.begin(ctx)
-	if err != nil {
-		return Key{}, err
-	}
-	encrypted, err := encryptPKCS8(b.Private, o)
-	if err != nil {
-		return Key{}, fmt.Errorf("encrypting the private key: %w", err)
-	}
-	public := sha256.Sum256(b.Certificate.RawSubjectPublicKeyInfo)
-	row := store.KeyRow{
-		List: id, Fingerprint: trust.Fingerprint(b.Certificate), PublicKey: fmt.Sprintf("%x", public),
-		Certificate: b.Certificate.Raw, PKCS8: encrypted, State: Active,
-	}
-	for _, c := range b.Chain {
-		row.Chain = append(row.Chain, c.Raw)
-	}
-	if _, err := k.store.PutKey(ctx, row); err != nil {
-		return Key{}, fmt.Errorf("storing the key: %w", err)
-	}
-	return k.open(o, row)
 }
 
 // HMAC returns the HMAC-SHA256 of data under a secret that only the key

@@ -42,6 +42,18 @@ type pbkdf2Parameters struct {
 	PRF        pkix.AlgorithmIdentifier
 }
 
+func (p pbes2) derivation() derivation {
+	return derivation{Salt: p.Derivation.Parameters.Salt, Iterations: p.Derivation.Parameters.Iterations}
+}
+
+// foreign tells whether a stored key is under another derivation than the
+// keyring's.
+func foreign(der []byte, o *opened) bool {
+	var info encryptedPrivateKeyInfo
+	_, err := asn1.Unmarshal(der, &info)
+	return err == nil && !info.Algorithm.Parameters.derivation().equal(o.d)
+}
+
 // errPKCS8 says that a stored key is not what this package writes.
 var errPKCS8 = errors.New("the stored private key is damaged")
 
@@ -87,8 +99,7 @@ func decryptPKCS8(der []byte, o *opened, password []byte) (crypto.PrivateKey, er
 		return nil, errPKCS8
 	}
 	kek := o.kek
-	d := derivation{Salt: p.Derivation.Parameters.Salt, Iterations: p.Derivation.Parameters.Iterations}
-	if d.Iterations != o.d.Iterations || !bytes.Equal(d.Salt, o.d.Salt) {
+	if d := p.derivation(); !d.equal(o.d) {
 		var err error
 		if kek, err = d.key(password); err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/pbkdf2"
@@ -22,6 +23,10 @@ type derivation struct {
 	Iterations int    `json:"iterations"`
 }
 
+func (d derivation) equal(e derivation) bool {
+	return d.Iterations == e.Iterations && bytes.Equal(d.Salt, e.Salt)
+}
+
 // key derives 32 octets.
 func (d derivation) key(password []byte) ([]byte, error) {
 	if d.Iterations < 1 || d.Iterations > maxIterations || len(d.Salt) < 8 {
@@ -40,6 +45,11 @@ type check struct {
 
 // newSecret makes a random secret and seals it under the password.
 func newSecret(password []byte, iterations int) ([]byte, error) {
+	return sealSecret(random(32), password, iterations)
+}
+
+// sealSecret seals a secret under a password, with a derivation of its own.
+func sealSecret(secret, password []byte, iterations int) ([]byte, error) {
 	c := check{derivation: derivation{Salt: random(16), Iterations: iterations}, Nonce: random(12)}
 	kek, err := c.key(password)
 	if err != nil {
@@ -49,7 +59,7 @@ func newSecret(password []byte, iterations int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Sealed = aead.Seal(nil, c.Nonce, random(32), []byte(secretName))
+	c.Sealed = aead.Seal(nil, c.Nonce, secret, []byte(secretName))
 	return json.Marshal(c)
 }
 
@@ -74,7 +84,7 @@ func openSecret(stored, password []byte) (*opened, error) {
 	if err != nil {
 		return nil, ErrPassword
 	}
-	return &opened{d: c.derivation, kek: kek, secret: secret}, nil
+	return &opened{stored: stored, d: c.derivation, kek: kek, secret: secret}, nil
 }
 
 // sealing returns the cipher of the check. Its key is not the one that encrypts

@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"crypto/x509"
 	"time"
+
+	"github.com/sealist/sealist/listd/store"
 )
 
 // MaySign tells whether the key usage of a certificate lets its key sign mail
@@ -19,13 +21,14 @@ func (k Key) Signer() (crypto.Signer, bool) {
 	return s, ok && MaySign(k.Certificate)
 }
 
-// Signing returns the key a list signs with at a time: of those that are valid
-// then and may sign the one that was issued last. False if there is none.
+// Signing returns the key a list signs with at a time: of the active ones that
+// are valid then and may sign the one that was activated last. False if there
+// is none.
 func Signing(keys []Key, now time.Time) (Key, bool) {
 	var signing Key
 	for _, k := range keys {
 		_, can := k.Signer()
-		if can && validAt(k.Certificate, now) && (signing.Certificate == nil || k.Certificate.NotBefore.After(signing.Certificate.NotBefore)) {
+		if can && k.State == store.KeyActive && validAt(k.Certificate, now) && (signing.Certificate == nil || k.Since.After(signing.Since)) {
 			signing = k
 		}
 	}

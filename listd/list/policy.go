@@ -16,6 +16,7 @@ type Policy struct {
 	WithheldFor        config.Duration // how long a copy waits for a usable certificate
 	SenderReport       SenderReport
 	AutoSubmitted      AutoSubmitted
+	Lang               Language // of its service mail; "": the site's
 
 	Scenarios Scenarios
 
@@ -69,6 +70,19 @@ func DefaultScenarios() Scenarios {
 func (p Policy) DemandsEncryption() bool {
 	return p.Encryption == EncryptRequired || p.Encryption == EncryptAlways
 }
+
+// Language is what service mail is written in, as an ISO 639 code.
+type Language string
+
+// The languages that there are.
+const (
+	English Language = "en"
+	French  Language = "fr"
+	German  Language = "de"
+)
+
+// Languages returns all of them, English first.
+func Languages() []Language { return []Language{English, French, German} }
 
 // Encryption says which posts are distributed encrypted.
 type Encryption string

@@ -105,6 +105,9 @@ func Settings() []Setting {
 			set: func(l *List, s string) error {
 				return word(&l.Policy.AutoSubmitted, s, AutoReject, AutoEditor, AutoAccept)
 			}},
+		{Name: "lang", Help: "what the list's own mail is written in: en, fr, de; empty: as the site's",
+			Get: func(l List) string { return string(l.Policy.Lang) },
+			set: func(l *List, s string) error { return word(&l.Policy.Lang, s, append(Languages(), "")...) }},
 
 		{Name: "archive_for", Help: "how long posts are kept, as they came, for members to fetch; 0s: there is no archive",
 			Get: func(l List) string { return l.Policy.ArchiveFor.String() },

@@ -46,6 +46,7 @@ func TestSettingValues(t *testing.T) {
 		{"remove_headers", " X-Mailer ,,User-Agent", "X-Mailer,User-Agent"}, {"remove_headers", "X:Y", ""}, {"remove_headers", "X\r\nY", ""},
 		{"anonymous_sender", "x", ""}, {"mail_list_agent", "carry", "carry"}, {"mail_list_agent", "off", "off"}, {"mail_list_agent", "no", ""},
 		{"allow_expired", "yes", "yes"}, {"allow_expired", "maybe", ""}, {"state", "closed", "closed"}, {"state", "", ""},
+		{"lang", "de", "de"}, {"lang", "DE", ""}, {"lang", "es", ""},
 		{"footer", "a\r\nb", "a\nb"}, {"footer", strings.Repeat("x", 17000), ""}, {"subject_tag", strings.Repeat("x", 500), ""},
 	} {
 		l := list.List{Policy: list.DefaultPolicy()}

@@ -1,22 +1,18 @@
 // Package notice writes service mail: what the server has to tell people
 // itself. A notice is a template's name and a few short strings, never content
-// of a post; its octets are made when it is sent.
+// of a post; its octets are made when it is sent, in the language of its list,
+// from a template that the site may have put in the place of the shipped one.
 //
 // A notice that leaves in clear carries nothing that a stranger may not read; one
-// with store.Notice.Sealed leaves only encrypted to its addressee, and its
-// Subject, which stays outside, says nothing either (invariants 1 and 12).
-//
-// Interim: English only, and unsigned; the keys issue adds languages and
-// signatures.
+// with store.Notice.Sealed leaves only encrypted to its addressee. What stands
+// outside then says nothing, and the Subject goes within (invariants 1 and 12).
+// Signing and sealing are listd/distribute's.
 package notice
 
 import (
-	"embed"
 	"fmt"
+	"log/slog"
 	"net/mail"
-	"slices"
-	"strings"
-	"text/template"
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
@@ -32,6 +28,7 @@ const (
 	InClear             = "in_clear"             // to a sender: the list takes encrypted posts only, and how to send one
 	CertificateAdded    = "certificate_added"    // to a person: a new certificate will be used for him
 	CertificateAssigned = "certificate_assigned" // to a person: a listmaster added a certificate for him; of no list
+	NewListCertificate  = "new_list_certificate" // to who is on a list: the certificate to encrypt to is another, and attached
 	NewPost             = "new_post"             // to a member who gets no posts but a word that there is one
 	NotAnonymous        = "not_anonymous"        // to a sender: the list hides authors, and the post names its own
 	Challenge           = "challenge"            // to a sender: answer, if the post is yours
@@ -53,151 +50,162 @@ const (
 	BounceSuspended     = "bounce_suspended"     // to a member: his mail came back, how to get posts again
 	BounceOwners        = "bounce_owners"        // to an owner: what was done about members whose mail comes back
 	ListmasterReport    = "listmaster_report"    // to the listmasters: what needs them; of no list
+	SigningFailed       = "signing_failed"       // to the listmasters: a list's service mail waits, for it cannot be signed; of no list
+
+	CertExpiration            = "cert_expiration"             // to a person: his certificate ends; of no list (Sympa's certif_warning, daily_cert_expiration)
+	CertExpirationOwners      = "cert_expiration_owners"      // to an owner: certificates on his list end
+	CertExpirationListmasters = "cert_expiration_listmasters" // to the listmasters: certificates end; of no list
 )
 
-// answers are the notices that answer a message; RFC 3834 section 5 wants them
-// told apart from those that come by themselves.
+// Certificates is the parameter of a notice with the fingerprints of lists'
+// certificates that are attached to it, with spaces between them.
+const Certificates = "certificates"
+
+// answers are the notices that answer a message: auto-replied in RFC 3834 section
+// 5, the others are auto-generated.
 var answers = map[string]bool{NotAccepted: true, Refused: true, InClear: true, NotAnonymous: true, NotAll: true, Challenge: true, Rejected: true, CommandReport: true, ArchivedPost: true}
 
-//go:embed templates/en/*.txt
-var files embed.FS
+// asking are the notices that are answered to the address for commands: their
+// text says so.
+var asking = map[string]bool{Challenge: true, Moderate: true, MemberRequest: true}
 
-// maxParam bounds each string that goes into a template, in octets.
-const maxParam = 1000
+// OfSite tells whether a template is of no list, but of the whole server.
+func OfSite(template string) bool {
+	return template == ListmasterReport || template == CertificateAssigned || template == SigningFailed || template == CertExpiration || template == CertExpirationListmasters
+}
 
-// maxLines bounds what one notice lists.
-const maxLines = 1200
+// Site is what the whole server's notices have in common.
+type Site struct {
+	Address list.Address  // who is written to about what is no list's; zero: it comes from its addressee
+	Lang    list.Language // of lists that name none, and of what is no list's; "": English
+	Dir     string        // folder of templates that stand in for the shipped ones; "": none
+	Log     *slog.Logger  // discards if nil
+}
 
 // Notices renders notices. It is safe for concurrent use.
 type Notices struct {
-	templates *template.Template
-	site      list.Address
+	site    Site
+	shipped map[list.Language]map[string]compiled // by name
 }
 
-// New reads the templates. What is no list's comes from the address site, or, if that is zero, from its addressee.
-func New(site list.Address) (*Notices, error) {
-	t, err := template.New("").Option("missingkey=error").ParseFS(files, "templates/en/*.txt")
-	if err != nil {
-		return nil, fmt.Errorf("reading the templates of service mail: %w", err)
+// New reads the shipped templates. Those of the site's folder are read when they are used.
+func New(site Site) (*Notices, error) {
+	if site.Log == nil {
+		site.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Notices{templates: t, site: site}, nil
+	if site.Lang == "" {
+		site.Lang = list.English
+	}
+	shipped, err := readShipped()
+	return &Notices{site: site, shipped: shipped}, err
 }
 
-// Message is service mail in its two halves.
-type Message struct {
-	Header  []byte // outer fields, each ending in CRLF, without those that describe the content
-	Content []byte // an entity: the fields that describe it, an empty line, the text; canonical
+// Stamp is what a notice gets when it is sent. All but Signer are those of its delivery, so that a repeated attempt sends the
+// same message.
+type Stamp struct {
+	MessageID string // with its angle brackets
+	Date      time.Time
+	Signer    list.Address // the address that the certificate of its signature names: it comes from there; zero: it is not signed
 }
 
-// Octets returns the whole message, in clear.
-func (m Message) Octets() []byte {
-	return slices.Concat(m.Header, []byte("MIME-Version: 1.0\r\n"), m.Content)
-}
-
-// Render returns the message of a notice of list l. messageID, with its angle brackets, and date are those of the
-// notice's delivery, so that a repeated attempt sends the same message.
-func (n *Notices) Render(l list.List, nt store.Notice, messageID string, date time.Time) (Message, error) {
-	text, err := n.text(l, nt)
+// Render makes the message of a notice of list l; the zero list is none.
+func (n *Notices) Render(l list.List, nt store.Notice, s Stamp) (Message, error) {
+	lang := n.language(l)
+	subject, body, err := n.text(l, lang, nt)
 	if err != nil {
 		return Message{}, err
-	}
-	subject, body, ok := strings.Cut(text, "\n\n")
-	subject, isSubject := strings.CutPrefix(subject, "Subject: ")
-	if !ok || !isSubject {
-		return Message{}, fmt.Errorf("template %s does not begin with a Subject and an empty line", nt.Template)
 	}
 	auto := "auto-generated"
 	if answers[nt.Template] {
 		auto = "auto-replied"
 	}
 	var b entity.Builder
-	from := nt.To
-	switch {
-	case !l.Address.IsZero():
-		from = l.Owner()
-	case !n.site.IsZero():
-		from = n.site
-	}
+	from, replyTo := n.sender(l, nt, s.Signer)
 	b.AddAddresses("From", mail.Address{Address: from.String()})
+	if !replyTo.Same(from) {
+		b.AddAddresses("Reply-To", mail.Address{Address: replyTo.String()})
+	}
 	b.AddAddresses("To", mail.Address{Address: nt.To.String()})
 	b.AddText("Subject", subject)
-	b.Add("Date", date.UTC().Format(time.RFC1123Z))
-	b.Add("Message-ID", messageID)
-	if id := nt.Params["message_id"]; answers[nt.Template] && quotedID(id) == id {
+	b.Add("Date", s.Date.UTC().Format(time.RFC1123Z))
+	b.Add("Message-ID", s.MessageID)
+	if id := nt.Params["message_id"]; answers[nt.Template] && quotedID(id) == id { // RFC 3834 section 3.1.6
 		b.Add("In-Reply-To", id)
+		b.Add("References", id)
 	}
 	b.Add("Auto-Submitted", auto)
 	b.Add("X-Auto-Response-Suppress", "All") // QUIRK: Exchange answers automatic mail unless told so in its own words
-	header, err := b.Octets()
+	fields, err := b.Header()
 	if err != nil {
 		return Message{}, fmt.Errorf("notice %s: %w", nt.Template, err)
 	}
-	return Message{Header: header, Content: entity.PlainText(body)}, nil
+	return Message{fields: fields, cover: cover(lang, l), Content: entity.PlainText(body)}, nil
 }
 
-// text executes the template.
-func (n *Notices) text(l list.List, nt store.Notice) (string, error) {
-	data := map[string]any{"to": nt.To.String()}
+// sender is where a notice comes from, and where answers go.
+//
+// What is signed comes from the address that the certificate names, for that is what mail clients compare; but answers to
+// LIST would be posts. RFC 3834 section 3.1.1 wants them to reach a person, or what takes commands.
+func (n *Notices) sender(l list.List, nt store.Notice, signer list.Address) (from, replyTo list.Address) {
+	switch {
+	case !l.Address.IsZero():
+		replyTo = l.Owner()
+	case !n.site.Address.IsZero():
+		replyTo = n.site.Address
+	default:
+		replyTo = nt.To
+	}
+	if from = signer; from.IsZero() {
+		from = replyTo
+	}
+	if robot, err := list.ParseAddress(nt.Params["robot"]); err == nil && asking[nt.Template] {
+		replyTo = robot
+	}
+	return from, replyTo
+}
+
+// language is what a list's notices are written in.
+func (n *Notices) language(l list.List) list.Language {
+	if l.Policy.Lang != "" {
+		return l.Policy.Lang
+	}
+	return n.site.Lang
+}
+
+// text executes the template. One of the site's that fails is left aside: people are told in any case.
+func (n *Notices) text(l list.List, lang list.Language, nt store.Notice) (subject, body string, err error) {
+	data := variables(l, nt)
+	own, path, err := n.override(l.Address, lang, nt.Template)
+	if err == nil && path != "" {
+		if subject, body, err = own.execute(data); err == nil {
+			return subject, body, nil
+		}
+	}
+	if err != nil {
+		n.site.Log.Error("a template of the site cannot be used; the shipped one stands in for it", "room", "notice", "file", path, "err", err,
+			"next", "mend it, `listd config check` tells whether it is good")
+	}
+	t, ok := n.shippedTemplate(lang, nt.Template)
+	if !ok {
+		return "", "", fmt.Errorf("%w: there is none of the name %.80q", ErrTemplate, nt.Template)
+	}
+	if subject, body, err = t.execute(data); err != nil {
+		return "", "", fmt.Errorf("notice %s: %w", nt.Template, err)
+	}
+	return subject, body, nil
+}
+
+// variables are what a template is told: strings of one line each, and lines.
+func variables(l list.List, nt store.Notice) map[string]any {
+	data := map[string]any{"to": nt.To.String(), lineList: cleanLines(nt.Lines)}
 	if !l.Address.IsZero() {
 		data["list"], data["owner"] = l.Address.String(), l.Owner().String()
 	}
-	var lines []string
-	for _, line := range nt.Lines[:min(len(nt.Lines), maxLines)] {
-		lines = append(lines, clean(line))
-	}
-	data["lines"] = lines
 	for k, v := range nt.Params {
 		if k == "message_id" {
 			v = quotedID(v)
 		}
 		data[k] = clean(v)
 	}
-	var out strings.Builder
-	if err := n.templates.ExecuteTemplate(&out, nt.Template+".txt", data); err != nil {
-		return "", fmt.Errorf("notice %s: %w", nt.Template, err)
-	}
-	return out.String(), nil
-}
-
-// clean makes a string fit for one line of text.
-func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-	if len(s) > maxParam {
-		s = strings.ToValidUTF8(s[:maxParam], "") + "…"
-	}
-	return s
-}
-
-// notGiven stands in an answer where the post has nothing that may be quoted.
-const notGiven = "not given"
-
-// quotedID returns a Message-ID that is one by RFC 5322 section 3.6.4. Anything
-// else would let a stranger write a line of his own into mail of the list's,
-// to whichever member he names in his reverse-path (invariant 13).
-func quotedID(id string) string {
-	inner, opens := strings.CutPrefix(id, "<")
-	inner, closes := strings.CutSuffix(inner, ">")
-	left, right, ok := strings.Cut(inner, "@")
-	literal := len(right) > 2 && right[0] == '[' && right[len(right)-1] == ']'
-	if literal {
-		right = strings.ReplaceAll(right[1:len(right)-1], ":", ".") // the colons of IPv6
-	}
-	if !opens || !closes || !ok || len(id) > 200 || !dotAtom(left) || !dotAtom(right) {
-		return notGiven
-	}
-	return id
-}
-
-// dotAtom tells whether s is a dot-atom-text of ASCII. Dots may stand anywhere:
-// real Message-IDs have them so.
-func dotAtom(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-		return !letter && !strings.ContainsRune("!#$%&'*+-/=?^_`{|}~.", r)
-	})
+	return data
 }

@@ -1,6 +1,11 @@
 package notice
 
-import "testing"
+import (
+	"maps"
+	"testing"
+
+	"github.com/sealist/sealist/listd/list"
+)
 
 // TestQuotedID shows that service mail quotes a Message-ID, and no words that a
 // stranger wrote in its place (invariant 13).
@@ -19,6 +24,21 @@ func TestQuotedID(t *testing.T) {
 	} {
 		if got := quotedID(c.id); got != c.want {
 			t.Errorf("Message-ID %q: %q, want %q", c.id, got, c.want)
+		}
+	}
+}
+
+// TestTranslated: every notice is there in every language, and is told the same.
+func TestTranslated(t *testing.T) {
+	shipped, err := readShipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lang := range list.Languages() {
+		for name, english := range shipped[list.English] {
+			if got, ok := shipped[lang][name]; !ok || !maps.Equal(got.variables, english.variables) {
+				t.Errorf("templates/%s/%s.txt is missing, or takes other variables than the English one", lang, name)
+			}
 		}
 	}
 }

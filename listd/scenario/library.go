@@ -110,7 +110,7 @@ func blocklistRule() rule {
 		panic(err) // it is written above
 	}
 	all := methods{SMTP: true, MD5: true, SMIME: true}
-	return rule{Position{File: blocklist}, c, all, Decision{Action: Reject, Quiet: true, Reason: ReasonBlocked}}
+	return rule{Position{File: blocklist}, c.String(), c, all, Decision{Action: Reject, Quiet: true, Reason: ReasonBlocked}}
 }
 
 // blocklist is the search file of those whose posts are rejected in silence.

@@ -109,7 +109,7 @@ func (p *parsed) line(f Function, at Position, text string) {
 			p.fault(at, err, "%v", err)
 			return
 		}
-		r.rule.at = at
+		r.rule.at, r.rule.text = at, text
 		p.lines = append(p.lines, line{rule: r.rule, at: at})
 	}
 }

@@ -160,6 +160,7 @@ type Decision struct {
 	Notify   bool   // tell the owners: `,notify`
 	AskEmail bool   // the challenge of RequestAuth goes to the request's Email, not its Sender
 	Rule     string // which rule decided, as "send.private_smime:5" (file and line); empty if none did
+	Text     string // that rule as it is written, without comments
 	Reason   string // why it was rejected: of the rule, or one of the Reason constants; empty unless rejected
 	Template string // of the answer to a rejection, where the rule names one with tt2=
 	Err      error  // what is behind ReasonError and ReasonBroken, for the log
@@ -178,6 +179,7 @@ func (d Decision) Outage() error {
 // decision to take when both hold.
 type rule struct {
 	at        Position
+	text      string // as written
 	condition condition
 	methods   methods
 	decision  Decision
@@ -236,11 +238,11 @@ func (s Scenario) Evaluate(ctx context.Context, r Request, f Facts) Decision {
 		}
 		ok, err := rl.condition.holds(ctx, evaluation{r, f})
 		if err != nil {
-			return Decision{Action: Reject, Rule: rl.at.String(), Reason: ReasonError, Err: fmt.Errorf("evaluating %s: %w", rl.at, err)}
+			return Decision{Action: Reject, Rule: rl.at.String(), Text: rl.text, Reason: ReasonError, Err: fmt.Errorf("evaluating %s: %w", rl.at, err)}
 		}
 		if ok {
 			d := rl.decision
-			d.Rule = rl.at.String()
+			d.Rule, d.Text = rl.at.String(), rl.text
 			return d
 		}
 	}

@@ -22,11 +22,12 @@ type Decided struct {
 	Encrypted bool         // it arrived encrypted
 	Notices   []Notice     // mail that the decision causes
 	Harvest   []Certificate
-	Archive   time.Time // until when the octets are kept for the list's archive; zero: they are not
-	Purge     bool      // the octets go now: nobody is to read them
-	Member    int64     // the number of whom Failure is about
-	Failure   *Failure  // what counts against him; nil: nothing
-	Traces    []Trace   // of a post that is accepted: what it is known by when it comes again
+	Archive   time.Time   // until when the octets are kept for the list's archive; zero: they are not
+	Purge     bool        // the octets go now: nobody is to read them
+	Member    int64       // the number of whom Failure is about
+	Failure   *Failure    // what counts against him; nil: nothing
+	Audit     *AuditEntry // who decided what, and by which rule; List and Object are filled here. nil: the caller notes it
+	Traces    []Trace     // of a post that is accepted: what it is known by when it comes again
 }
 
 // decisions are the steps an item can make. Distributing ends in done by
@@ -73,6 +74,13 @@ func (s *Store) Decide(ctx context.Context, d Decided) error {
 		if err != nil {
 			return err
 		}
+		if d.Audit != nil {
+			e := *d.Audit
+			e.List, e.Object = on, d.Item
+			if err := putAudit(ctx, h, e, now); err != nil {
+				return err
+			}
+		}
 		if d.State == ItemRejected {
 			if err := dropTraces(ctx, h, id); err != nil {
 				return err
@@ -87,7 +95,15 @@ func (s *Store) Decide(ctx context.Context, d Decided) error {
 			}
 		}
 		for _, c := range d.Harvest {
-			if _, err := putCertificate(ctx, h, c, now); err != nil {
+			added, err := putCertificate(ctx, h, c, now)
+			if err != nil {
+				return err
+			}
+			if !added {
+				continue
+			}
+			learnt := AuditEntry{Actor: c.Address.String(), Action: "cert harvest", List: on, Object: fingerprint(c.DER), Detail: map[string]string{"address": c.Address.String(), "item": d.Item}}
+			if err := putAudit(ctx, h, learnt, now); err != nil {
 				return err
 			}
 		}

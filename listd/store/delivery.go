@@ -64,7 +64,7 @@ type Delivery struct {
 	Enhanced    string        `json:"enhanced,omitempty"` // its enhanced status code
 	Text        string        `json:"text,omitempty"`     // its text, verbatim
 	Reason      string        `json:"reason,omitempty"`
-	Certificate string        `json:"certificate,omitempty"` // fingerprint of what the copy was sealed to
+	Certificate string        `json:"certificate,omitempty"` // fingerprints of what the copy was sealed to, a space between them
 	Cipher      string        `json:"cipher,omitempty"`
 	Notice      *Notice       `json:"notice,omitempty"` // kind notice only
 	Created     time.Time     `json:"created"`          // since when it is tried
@@ -156,7 +156,9 @@ func (s *Store) prepareHot(ctx context.Context) (*hotStatements, error) {
 		{&h.complete, `UPDATE delivery SET state = ?, due = ?, owner = '', attempts = ?, code = ?, enhanced = ?, text = ?, reason = ?,
 			certificate = ?, cipher = ?, updated = ? WHERE id = ? AND due IS NOT NULL AND (owner = ? OR ?)`},
 		{&h.gathered, `UPDATE delivery SET state = (SELECT l.state FROM delivery AS l WHERE l.id = delivery.digest),
-			reason = (SELECT l.reason FROM delivery AS l WHERE l.id = delivery.digest), updated = ?
+			reason = (SELECT l.reason FROM delivery AS l WHERE l.id = delivery.digest),
+			certificate = (SELECT l.certificate FROM delivery AS l WHERE l.id = delivery.digest),
+			cipher = (SELECT l.cipher FROM delivery AS l WHERE l.id = delivery.digest), updated = ?
 			WHERE digest > 0 AND digest <> id AND state = 'queued' AND digest ` + s.dialect.inIDs + ` RETURNING id`},
 		{&h.ended, `SELECT item, count(*) FROM delivery WHERE kind = 'copy' AND id ` + s.dialect.inIDs + ` GROUP BY item ORDER BY item`},
 	} {

@@ -24,6 +24,10 @@ type dialect struct {
 	forUpdate string
 	// inIDs stands behind "id": is one of the numbers in a JSON array.
 	inIDs string
+	// destroying begins a transaction after which octets that it replaces shall
+	// be nowhere; destroyed does what is to be done behind it, as far as it can.
+	destroying func(ctx context.Context, h handle) error
+	destroyed  func(ctx context.Context, db *sql.DB)
 	// quiet is the context that the statements of one transaction run with.
 	quiet func(ctx context.Context) context.Context
 	// alone begins a transaction beside which no other of its kind runs.

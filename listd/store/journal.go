@@ -1,12 +1,6 @@
 package store
 
-import (
-	"context"
-	"encoding/json"
-	"time"
-
-	"github.com/sealist/sealist/listd/list"
-)
+import "context"
 
 // Changes are counters that grow with every change that a server may have in
 // memory, whoever made it; a server that sees one grow drops what it holds.
@@ -42,63 +36,4 @@ func bumpCertificates(ctx context.Context, h handle) error {
 		return err
 	}
 	return bump(ctx, h)
-}
-
-// AuditEntry says who did what. Entries are added and never changed.
-type AuditEntry struct {
-	ID     int64             `json:"id"`
-	At     time.Time         `json:"at"`    // zero: now
-	Actor  string            `json:"actor"` // an address, or "listmaster (user NAME)"
-	Action string            `json:"action"`
-	List   list.ID           `json:"list,omitempty"`
-	Object string            `json:"object"`           // address, fingerprint, item
-	Detail map[string]string `json:"detail,omitempty"` // never content of a message (invariant 1)
-}
-
-// Audit adds an entry.
-func (s *Store) Audit(ctx context.Context, e AuditEntry) error {
-	return s.write(ctx, "audit", func(h handle) error { return putAudit(ctx, h, e, s.now()) })
-}
-
-// putAudit adds an entry inside the transaction of what it tells.
-func putAudit(ctx context.Context, h handle, e AuditEntry, now int64) error {
-	at := micros(e.At)
-	if at == 0 {
-		at = now
-	}
-	detail, err := json.Marshal(e.Detail)
-	if err != nil {
-		return err
-	}
-	_, err = h.exec(ctx, `INSERT INTO audit (at, actor, action, list, object, detail) VALUES (?,?,?,?,?,?)`,
-		at, e.Actor, e.Action, e.List, e.Object, string(detail))
-	return err
-}
-
-// AuditFilter chooses entries. The zero value is all of them.
-type AuditFilter struct {
-	List  list.ID // 0 is every list
-	After int64   // ID of the last one of the page before
-	Limit int     // 0: no limit
-}
-
-// AuditEntries returns entries, oldest first.
-func (s *Store) AuditEntries(ctx context.Context, f AuditFilter) ([]AuditEntry, error) {
-	var c conditions
-	c.add(`id > ?`, f.After)
-	if f.List != 0 {
-		c.add(`list = ?`, f.List)
-	}
-	rows, err := s.read().query(ctx, `SELECT id, at, actor, action, list, object, detail FROM audit`+c.where()+` ORDER BY id LIMIT ?`,
-		append(c.args, limit(f.Limit))...)
-	all, err := collect(rows, err, func(row scanner) (e AuditEntry, err error) {
-		var at int64
-		var detail string
-		if err := row.Scan(&e.ID, &at, &e.Actor, &e.Action, &e.List, &e.Object, &detail); err != nil {
-			return e, err
-		}
-		e.At = fromMicros(at)
-		return e, json.Unmarshal([]byte(detail), &e.Detail)
-	})
-	return all, s.wrap("audit entries", err)
 }

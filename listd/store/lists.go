@@ -11,7 +11,7 @@ import (
 	"github.com/sealist/sealist/listd/list"
 )
 
-const listColumns = `id, address, description, send, state, created, mail_list_agent, allow_expired, policy, robot, EXISTS (SELECT 1 FROM list_key WHERE list_key.list = list.id)`
+const listColumns = `id, address, description, send, state, created, mail_list_agent, allow_expired, policy, robot, EXISTS (SELECT 1 FROM list_key WHERE list_key.list = list.id AND list_key.state IN ('active', 'decrypt-only') AND usage <> 'sign')`
 
 func scanList(row scanner) (list.List, error) {
 	var l list.List

@@ -35,6 +35,8 @@ var postgresDialect = &dialect{
 	skipLocked: " FOR UPDATE SKIP LOCKED",
 	forUpdate:  " FOR UPDATE",
 	inIDs:      "IN (SELECT value::bigint FROM json_array_elements_text(?::text::json))",
+	destroying: func(context.Context, handle) error { return nil },
+	destroyed:  func(ctx context.Context, db *sql.DB) { db.ExecContext(ctx, `VACUUM list_key`) }, // else the old rows stay until autovacuum
 	quiet:      func(ctx context.Context) context.Context { return ctx },
 	alone: func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, lockNumber("write"))

@@ -29,11 +29,20 @@ var sqliteDialect = &dialect{
 	skipLocked: "", // one writer, which has the whole database
 	forUpdate:  "",
 	inIDs:      "IN (SELECT value FROM json_each(?))",
-	quiet:      context.WithoutCancel,                               // a context that can end costs a goroutine for every statement
-	alone:      func(context.Context, *sql.Tx) error { return nil }, // every transaction is
-	again:      func(error) bool { return false },
-	complete:   completeEach,
-	snapshot:   sql.LevelDefault, // every transaction has it
+	destroying: func(ctx context.Context, h handle) error {
+		_, err := h.exec(ctx, `PRAGMA secure_delete = ON`) // freed pages become zeros; of this connection, until destroyed
+		return err
+	},
+	destroyed: func(ctx context.Context, db *sql.DB) {
+		// The log still holds the pages as they were. A reader may keep it from ending now: a later checkpoint does it.
+		db.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
+		db.ExecContext(ctx, `PRAGMA secure_delete = OFF`)
+	},
+	quiet:    context.WithoutCancel,                               // a context that can end costs a goroutine for every statement
+	alone:    func(context.Context, *sql.Tx) error { return nil }, // every transaction is
+	again:    func(error) bool { return false },
+	complete: completeEach,
+	snapshot: sql.LevelDefault, // every transaction has it
 	lastNumber: func(ctx context.Context, h handle, table string) (last int64, err error) {
 		return last, h.row(ctx, `SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?`, table).Scan(&last)
 	},

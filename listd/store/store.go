@@ -16,7 +16,8 @@
 //     template's name and its parameters, which callers fill from the facts above.
 //   - list_key.pkcs8 and secret.value: encrypted under key_password by the keyring,
 //     or public parameters. The store does not know what is in them.
-//   - list, member, certificate, audit, node, throttle, meta: settings and
+//   - audit: who did what, and the facts by which it was decided.
+//   - list, member, certificate, expiry_told, node, throttle, meta: settings and
 //     public values.
 //
 // # Leases

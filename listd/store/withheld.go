@@ -51,12 +51,14 @@ func (s *Store) WithheldCopies(ctx context.Context, f WithheldFilter) ([]Withhel
 	return all, s.wrap("withheld copies", err)
 }
 
-// CountWithheld returns how many copies for somebody wait on a list.
-func (s *Store) CountWithheld(ctx context.Context, l list.ID, a list.Address) (n int, err error) {
-	err = s.read().row(ctx, `SELECT count(*) FROM delivery JOIN item ON item.id = delivery.item
-		WHERE delivery.state = 'withheld' AND delivery.kind = 'copy' AND item.blob IS NOT NULL AND delivery.list = ? AND lower(delivery.address) = ?`,
-		l, a.Key()).Scan(&n)
-	return n, s.wrap("withheld copies of "+a.String(), err)
+// WithheldFrom returns how many copies for somebody wait on a list, and since when he has missed some: copies whose time is over
+// count for that, too. Zero if he misses none.
+func (s *Store) WithheldFrom(ctx context.Context, l list.ID, a list.Address) (waiting int, since time.Time, err error) {
+	var first int64
+	err = s.read().row(ctx, `SELECT count(item.blob), coalesce(min(delivery.created), 0) FROM delivery JOIN item ON item.id = delivery.item
+		WHERE delivery.state = 'withheld' AND delivery.kind = 'copy' AND delivery.list = ? AND lower(delivery.address) = ?`,
+		l, a.Key()).Scan(&waiting, &first)
+	return waiting, fromMicros(first), s.wrap("withheld copies of "+a.String(), err)
 }
 
 // RequeueWithheld queues withheld copies again, and returns how many were still

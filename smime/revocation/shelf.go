@@ -163,15 +163,16 @@ func number(n *big.Int) string {
 	return n.String()
 }
 
-// Refresh has every list that counts fetched again where that is due, well before it goes out of date, and returns when
-// what it began has ended. What nobody used for long is left alone, and so is a list that nobody can look at yet.
+// Refresh has every place that is known asked again where that is due: one that has a list within Options.Refresh and well
+// before it goes out of date, one that failed after a while. It returns when what it began has ended. What nobody used for
+// long is left alone, and so is a list that nobody can look at yet.
 func (c *Checker) Refresh(ctx context.Context) (summary string, err error) {
 	now := c.o.Clock()
 	var jobs []chan struct{}
 	c.look(now)
 	c.mu.Lock()
 	for at, l := range c.lists {
-		if l.current != nil && l.job == nil && l.by.checker != nil && !now.Before(l.next) && now.Sub(l.used) < unusedFor {
+		if l.job == nil && l.by.checker != nil && !now.Before(l.next) && now.Sub(l.used) < unusedFor {
 			by := l.by
 			by.now = now
 			by.fetchList(l, at, by.signer)
@@ -212,8 +213,8 @@ func (c *Checker) look(now time.Time) {
 	}
 }
 
-// unusedFor is how long after its last use a list is kept fresh.
-const unusedFor = 7 * 24 * time.Hour
+// unusedFor is how long after its last use a list is kept fresh: about as long as it is known at all.
+const unusedFor = 30 * 24 * time.Hour
 
 // Fetch has the places at a URL that are known asked now, due or not, or all for none. It returns how many there were.
 // Lists of authorities that are neither configured nor asked about in this process are left out: nobody could verify them.
