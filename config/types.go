@@ -609,7 +609,7 @@ type Log struct {
 type Web struct {
 	// Where to listen: `host:port`, or `unix:/path` for a proxy on this machine.
 	// Empty: no pages.
-	Listen string `mapstructure:"listen"`
+	Listen string `mapstructure:"listen" reload:"restart"`
 
 	// Certificate to serve with. Without one the pages are served by plain HTTP,
 	// on loopback or a socket only: a proxy in front speaks HTTPS.
@@ -637,7 +637,7 @@ type Web struct {
 // of its own, so that nobody who only reads the pages is asked.
 type WebLogin struct {
 	// Where to listen, `host:port`. Empty: nowhere; a proxy may do it.
-	Listen string `mapstructure:"listen"`
+	Listen string `mapstructure:"listen" reload:"restart"`
 
 	// Where people reach it from outside, as `https://login.lists.example.org`.
 	URL string `mapstructure:"url"`
