@@ -115,6 +115,9 @@ func ParsePKCS12(octets []byte, password string) (Bundle, error) {
 	key, first, others, err := pkcs12.DecodeChain(octets, password)
 	if err != nil {
 		if der, berErr := pkcs12DER(octets, password); berErr == nil && isBER(err) {
+			if err := checkIterations(der); err != nil { // what was in pieces is whole now
+				return Bundle{}, err
+			}
 			key, first, others, err = pkcs12.DecodeChain(der, password)
 		}
 	}
@@ -150,7 +153,7 @@ func isBER(err error) bool {
 func named(err error) error {
 	text := err.Error()
 	switch {
-	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption):
+	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption), strings.Contains(text, "incorrect padding"):
 		return ErrBundlePassword
 	case strings.Contains(text, "exactly one key bag"):
 		return ErrTwoKeys

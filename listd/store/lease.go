@@ -35,7 +35,11 @@ func (s *Store) ReleaseStrayDeliveries(ctx context.Context, owner string, inHand
 
 func (s *Store) releaseStray(ctx context.Context, table, owner, inHand string) error {
 	return s.writeBeside(ctx, "release stray leases of "+owner, func(_ *sql.Tx, h handle) error {
-		_, err := h.exec(ctx, `UPDATE `+table+` SET owner = '', due = ? WHERE due IS NOT NULL AND owner = ? AND NOT (id `+h.dialect.inIDs+`)`, s.now(), owner, inHand)
+		also := ""
+		if table == "item" {
+			also = `, claims = CASE WHEN claims > 0 THEN claims - 1 ELSE 0 END` // nobody has worked on it
+		}
+		_, err := h.exec(ctx, `UPDATE `+table+` SET owner = '', due = ?`+also+` WHERE due IS NOT NULL AND owner = ? AND NOT (id `+h.dialect.inIDs+`)`, s.now(), owner, inHand)
 		return err
 	})
 }
