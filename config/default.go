@@ -42,6 +42,7 @@ func Default() *Config {
 			StaleIfError:    7 * day,
 			Memory:          64 << 20,
 		},
+		Web:     Web{Session: Duration(12 * time.Hour)},
 		Expiry:  Expiry{Stages: []int{30, 14, 3, 0}, HolderMail: HolderMail{Harvest: "all", Files: "all", Pinned: "all", Directory: "last"}},
 		Audit:   Audit{Keep: 400 * day},
 		Robot:   "sealist",

@@ -6,7 +6,7 @@ package config
 // (Reference, docs/configuration.md): they are written for the person who
 // edits the file. The tags are the rules that the reader checks by itself:
 // "values" the words that are allowed, "min" and "max" the range of a number
-// or duration, and "effect" on keys that are known but not used yet.
+// or duration, and "reload" on keys that take a restart.
 type Config struct {
 	// Folder of everything Sealist keeps: the database, the spool in it, the
 	// PEM folder; and of scenario files (docs/scenarios.md). It belongs to the
@@ -92,7 +92,7 @@ type Config struct {
 	Log Log `mapstructure:"log"`
 
 	// HTTPS pages and JSON API.
-	Web Web `mapstructure:"web" effect:"none"`
+	Web Web `mapstructure:"web"`
 
 	// Metrics for Prometheus, and whether the server is well (docs/metrics.md).
 	Metrics Metrics `mapstructure:"metrics"`
@@ -625,17 +625,43 @@ type Log struct {
 
 // Web is about HTTPS pages and JSON API.
 type Web struct {
-	// Address to listen on, `host:port`.
-	Listen string `mapstructure:"listen"`
+	// Where to listen: `host:port`, or `unix:/path` for a proxy on this machine.
+	// Empty: no pages.
+	Listen string `mapstructure:"listen" reload:"restart"`
 
-	// Certificate to serve with.
+	// Certificate to serve with. Without one the pages are served by plain HTTP,
+	// on loopback or a socket only: a proxy in front speaks HTTPS.
 	TLS TLSPair `mapstructure:"tls"`
 
-	// Where people reach it from outside.
+	// Where people reach it from outside, as `https://lists.example.org`. Links in
+	// mail begin with it.
 	BaseURL string `mapstructure:"base_url"`
 
-	// Networks of proxies whose word about the client's address counts.
+	// The address for logging in with a client certificate.
+	Login WebLogin `mapstructure:"login"`
+
+	// Networks of proxies whose X-Forwarded-For counts as the client's address.
 	TrustedProxies []string `mapstructure:"trusted_proxies"`
+
+	// File with a secret that a proxy shows in X-Sealist-Proxy. What it says of
+	// the client's certificate counts only with it, or through a socket.
+	ProxySecretFile string `mapstructure:"proxy_secret_file"`
+
+	// How long a login lasts.
+	Session Duration `mapstructure:"session"`
+}
+
+// WebLogin is where browsers are asked for a certificate: a port or host name
+// of its own, so that nobody who only reads the pages is asked.
+type WebLogin struct {
+	// Where to listen, `host:port`. Empty: nowhere; a proxy may do it.
+	Listen string `mapstructure:"listen" reload:"restart"`
+
+	// Where people reach it from outside, as `https://login.lists.example.org`.
+	URL string `mapstructure:"url"`
+
+	// Certificate to serve with; that of the pages if empty.
+	TLS TLSPair `mapstructure:"tls"`
 }
 
 // Metrics is about metrics and health.

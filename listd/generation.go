@@ -27,6 +27,7 @@ type generation struct {
 	relay   *relay.Relay
 	tasks   *task.Scheduler
 	inbound *smtpd.Server
+	face    *face
 
 	gates     []*gate
 	fail      func(error) // ends the server
@@ -48,6 +49,9 @@ func (s *Sealist) generation(ctx context.Context) (*generation, error) {
 		Owner: g.owner, Workers: s.Config.Relay.MaxConnections(), Standby: s.standby.Load, Count: s.countCopy, Clock: s.o.Clock, Log: s.log,
 		RetryMin: time.Duration(s.Config.Queue.RetryMin), RetryMax: time.Duration(s.Config.Queue.RetryMax), Lifetime: time.Duration(s.Config.Queue.Lifetime),
 	})
+	if g.face, err = s.face(); err != nil {
+		return nil, err
+	}
 	g.tasks = s.Tasks(g.owner)
 	if g.inbound, err = s.inbound(g.posts); err != nil {
 		return nil, err

@@ -48,8 +48,8 @@ func (s *Sealist) expireHarvest(ctx context.Context) (string, error) {
 	return fmt.Sprintf("forgot %d harvested certificates", n), err
 }
 
-// expireLedgers forgets signatures that would not count any more, tokens that
-// are over, and of which certificates' ends people were told long ago.
+// expireLedgers forgets signatures that would not count any more, tokens and
+// logins that are over, and of which certificates' ends people were told long ago.
 func (s *Sealist) expireLedgers(ctx context.Context) (string, error) {
 	signatures, err := s.Store.ExpireTraces(ctx)
 	if err != nil {
@@ -59,11 +59,15 @@ func (s *Sealist) expireLedgers(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	told, err := s.Store.ForgetExpiries(ctx)
-	if err != nil || signatures+tokens+told == 0 {
+	logins, err := s.Store.ExpireSessions(ctx)
+	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("forgot %d signatures of posts, %d tokens and %d ends of certificates that were told", signatures, tokens, told), nil
+	told, err := s.Store.ForgetExpiries(ctx)
+	if err != nil || signatures+tokens+logins+told == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("forgot %d signatures of posts, %d tokens, %d logins and %d ends of certificates that were told", signatures, tokens, logins, told), nil
 }
 
 // retireKeys destroys the private keys whose end has come, but for those of lists

@@ -38,6 +38,14 @@ func (s *Sealist) serve(ctx context.Context, g *generation, doors []door) error 
 	}
 	context.AfterFunc(ctx, func() { s.phase.Store(stopping) })
 	begin(g)
+	if g.face != nil {
+		stop, err := s.openPages(fail)
+		if err != nil {
+			fail(err)
+		} else {
+			defer stop()
+		}
+	}
 	s.ready(doors)
 	for ctx.Err() == nil {
 		select {

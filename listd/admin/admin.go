@@ -103,6 +103,13 @@ func New(p Parts) *Admin {
 	return &Admin{Parts: p}
 }
 
+// As is the same for somebody else, whom the audit log then names.
+func (a *Admin) As(actor string) *Admin {
+	by := *a
+	by.Actor = actor
+	return &by
+}
+
 // some makes an empty slice of none, so that JSON has [] and not null.
 func some[T any](s []T) []T {
 	if s == nil {

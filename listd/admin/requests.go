@@ -29,6 +29,7 @@ type Requester struct {
 	Address list.Address
 	Method  scenario.Method
 	Known   []list.Address // other addresses of his certificate
+	Clear   bool           // a link in clear mail proved it: on a list that demands encryption he may come, leave and pause, and no more (invariant 12)
 }
 
 // Done is what a request came to, in words for whoever asked.
@@ -47,7 +48,7 @@ func (a *Admin) VisibleList(ctx context.Context, r Requester, text, domain strin
 	if !strings.Contains(text, "@") {
 		text += "@" + domain
 	}
-	none := &Error{Kind: Refused, What: "there is no list " + Printable(text), Hint: "LISTS shows those there are"}
+	none := &Error{Kind: Refused, What: "there is no list " + Printable(text), Hint: "LISTS shows those there are", Err: store.ErrNotFound}
 	address, err := list.ParseAddress(text)
 	if err != nil {
 		return list.List{}, none
@@ -77,6 +78,9 @@ func (a *Admin) VisibleList(ctx context.Context, r Requester, text, domain strin
 	return l, nil
 }
 
+// clearFunctions are what somebody may ask for whom nothing but clear mail proved (invariant 12).
+var clearFunctions = map[scenario.Function]bool{scenario.Subscribe: true, scenario.Unsubscribe: true, scenario.Visibility: true, scenario.Info: true}
+
 // ask lets a list's scenario for a function decide.
 func (a *Admin) ask(ctx context.Context, f scenario.Function, l list.List, r Requester, email list.Address) (scenario.Decision, error) {
 	s := l.Policy.Scenarios
@@ -84,6 +88,9 @@ func (a *Admin) ask(ctx context.Context, f scenario.Function, l list.List, r Req
 		scenario.Subscribe: s.Subscribe, scenario.Unsubscribe: s.Unsubscribe, scenario.Add: s.Add, scenario.Del: s.Del, scenario.Invite: s.Invite,
 		scenario.Remind: s.Remind, scenario.Review: s.Review, scenario.Info: s.Info, scenario.Visibility: s.Visibility,
 	}[f]
+	if r.Clear && l.Policy.DemandsEncryption() && !clearFunctions[f] {
+		return scenario.Decision{Action: scenario.Reject}, nil
+	}
 	sc, err := a.Scenarios.Load(f, name, l.Address)
 	if errors.Is(err, scenario.ErrUnknown) {
 		return scenario.Decision{Action: scenario.Reject, Reason: scenario.ReasonError, Err: err}, nil
@@ -98,9 +105,15 @@ func (a *Admin) ask(ctx context.Context, f scenario.Function, l list.List, r Req
 	return d, nil
 }
 
+// ErrRules is wrapped where the rules of a list, or of the server, do not let
+// somebody do what he asked for.
+var ErrRules = errors.New("the rules do not let you do this")
+
 // errRules is a scenario's refusal, in words that name no rule.
 func errRules(l list.List, what string) error {
-	return refused(l.Owner().String()+" answers for the list", "the rules of %s do not let you %s, or not in this way", l.Address, what)
+	e := refused(l.Owner().String()+" answers for the list", "the rules of %s do not let you %s, or not in this way", l.Address, what)
+	e.Err = ErrRules
+	return e
 }
 
 // challenge sends a key to an address, to prove that whoever reads mail there

@@ -52,6 +52,8 @@ const (
 	ListmasterReport    = "listmaster_report"    // to the listmasters: what needs them; of no list
 	SigningFailed       = "signing_failed"       // to the listmasters: a list's service mail waits, for it cannot be signed; of no list
 
+	LoginLink = "login_link" // to a person: a link that logs in on the pages; of no list
+
 	CertExpiration            = "cert_expiration"             // to a person: his certificate ends; of no list (Sympa's certif_warning, daily_cert_expiration)
 	CertExpirationOwners      = "cert_expiration_owners"      // to an owner: certificates on his list end
 	CertExpirationListmasters = "cert_expiration_listmasters" // to the listmasters: certificates end; of no list
@@ -71,7 +73,7 @@ var asking = map[string]bool{Challenge: true, Moderate: true, MemberRequest: tru
 
 // OfSite tells whether a template is of no list, but of the whole server.
 func OfSite(template string) bool {
-	return template == ListmasterReport || template == CertificateAssigned || template == SigningFailed || template == CertExpiration || template == CertExpirationListmasters
+	return template == ListmasterReport || template == CertificateAssigned || template == SigningFailed || template == LoginLink || template == CertExpiration || template == CertExpirationListmasters
 }
 
 // Site is what the whole server's notices have in common.

@@ -15,7 +15,8 @@ var ErrNotEmpty = errors.New("the database holds something already")
 // write them anew.
 var copied = []string{
 	"list", "member", "list_key", "secret", "blob", "item", "delivery", "throttle", "certificate", "audit", "answer", "task", "task_run",
-	"crl", "certificate_mark", "include", "include_member", "include_run", "trace", "token", "request", "bounce", "pause", "expiry_told", "meta",
+	"crl", "certificate_mark", "include", "include_member", "include_run", "trace", "token", "request", "bounce", "pause", "session", "api_token",
+	"expiry_told", "meta",
 }
 
 // numbered are those whose numbers the database gives, and never twice.

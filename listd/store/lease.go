@@ -44,12 +44,12 @@ func (s *Store) releaseStray(ctx context.Context, table, owner, inHand string) e
 	})
 }
 
-// RetryPostponed makes every accepted item due now that was postponed: what it
+// RetryPostponed makes every item due now that was postponed: what it
 // waited for, as the key password, may be there after a restart. Those that
 // processes died with go on waiting.
 func (s *Store) RetryPostponed(ctx context.Context) error {
 	return s.write(ctx, "retry postponed items", func(h handle) error {
-		_, err := h.exec(ctx, `UPDATE item SET due = ? WHERE state = ? AND due > ? AND owner = '' AND claims = 0`, s.now(), ItemAccepted, s.now())
+		_, err := h.exec(ctx, `UPDATE item SET due = ? WHERE state IN (?, ?) AND due > ? AND owner = '' AND claims = 0`, s.now(), ItemAccepted, ItemDistributing, s.now())
 		return err
 	})
 }

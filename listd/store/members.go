@@ -118,7 +118,8 @@ func (s *Store) RemoveMembers(ctx context.Context, id list.ID, role list.Role, a
 }
 
 // removeMember takes one person out of a role, with his further addresses, and
-// voids the tokens that he was sent about the list (invariant 12).
+// voids the tokens that he was sent about the list, his logins and his API
+// tokens (invariant 12).
 func removeMember(ctx context.Context, h handle, id list.ID, a list.Address, role list.Role) (int, error) {
 	n, err := h.exec(ctx, `DELETE FROM member WHERE list = ? AND address_key = ? AND role = ?`, id, a.Key(), role)
 	if err == nil && n > 0 && role == list.RoleMember {
@@ -126,6 +127,11 @@ func removeMember(ctx context.Context, h handle, id list.ID, a list.Address, rol
 	}
 	if err == nil && n > 0 {
 		_, err = h.exec(ctx, `DELETE FROM token WHERE list = ? AND lower(sender) = ?`, id, a.Key())
+	}
+	for _, table := range []string{"session", "api_token"} {
+		if err == nil && n > 0 {
+			_, err = h.exec(ctx, `DELETE FROM `+table+` WHERE address_key = ?`, a.Key())
+		}
 	}
 	return int(n), err
 }

@@ -53,14 +53,16 @@ func (s *Store) Restore(ctx context.Context, path string) (done []Copied, err er
 }
 
 // MarkRestored tells the database that it is a copy of an earlier moment: what was sent to people since is unknown to it.
-// Their tokens end, and signatures that may have been used since count for nothing (see Restored).
+// Their tokens and logins end, and signatures that may have been used since count for nothing (see Restored).
 func (s *Store) MarkRestored(ctx context.Context) error {
 	return s.write(ctx, "mark as restored", func(h handle) error { return s.markRestored(ctx, h) })
 }
 
 func (s *Store) markRestored(ctx context.Context, h handle) error {
-	if _, err := h.exec(ctx, `DELETE FROM token`); err != nil {
-		return err
+	for _, table := range []string{"token", "session", "api_token"} {
+		if _, err := h.exec(ctx, `DELETE FROM `+table); err != nil {
+			return err
+		}
 	}
 	_, err := h.exec(ctx, `INSERT INTO meta (name, value) VALUES ('restored', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, s.now())
 	if err != nil {

@@ -33,6 +33,8 @@ type Purpose string
 const (
 	Challenge  Purpose = "challenge"  // proves that a person reads mail at an address
 	Moderation Purpose = "moderation" // decides on a post that is held
+	Login      Purpose = "login"      // opens a session on the pages
+	Handover   Purpose = "handover"   // carries a login from the address that asks for certificates to the pages
 )
 
 // Claim is what a token is made for.

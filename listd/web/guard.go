@@ -1,0 +1,82 @@
+package web
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// maxForm bounds what a form may carry, a certificate in it included.
+const maxForm = 64 << 10
+
+// policy is the content security policy: no script at all, nothing from
+// elsewhere, no frame around.
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// guarded lets through what may be answered at all.
+func (s *Server) guarded(h http.Handler) http.Handler {
+	sameOrigin := http.NewCrossOriginProtection() // by Sec-Fetch-Site, or by Origin and Host
+	if s.LoginURL != nil {
+		// The login address hands a one-time token over by a form.
+		if err := sameOrigin.AddTrustedOrigin(s.LoginURL.Scheme + "://" + s.LoginURL.Host); err != nil {
+			s.Log.Error("the login address is no origin", "err", err)
+		}
+	}
+	sameOrigin.AddInsecureBypassPattern("POST /unsubscribe/{token}") // RFC 8058: mail clients post without a cookie or an origin
+	sameOrigin.SetDenyHandler(s.page(func(*request) error { return errOrigin }))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		headers := w.Header()
+		headers.Set("Content-Security-Policy", policy)
+		headers.Set("X-Content-Type-Options", "nosniff")
+		headers.Set("Referrer-Policy", "same-origin") // links carry tokens
+		headers.Set("Cross-Origin-Opener-Policy", "same-origin")
+		headers.Set("Cross-Origin-Resource-Policy", "same-origin")
+		if s.BaseURL.Scheme == "https" {
+			headers.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		if !s.ours(r.Host) {
+			http.Error(w, "There is no such site here.", http.StatusMisdirectedRequest)
+			return
+		}
+		if s.LoginURL != nil && s.LoginURL.Host != s.BaseURL.Host && strings.EqualFold(r.Host, s.LoginURL.Host) && r.URL.Path != "/login/certificate" && !strings.HasPrefix(r.URL.Path, "/static/") {
+			http.Redirect(w, r, s.BaseURL.JoinPath(r.URL.Path).String(), http.StatusSeeOther) // it is for logging in alone
+			return
+		}
+		if r.Body != nil {
+			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		}
+		sameOrigin.Handler(h).ServeHTTP(w, r)
+	})
+}
+
+// ours tells whether a Host field names these pages: a foreign one would get into
+// links, and lets other sites' names be rebound to this machine.
+func (s *Server) ours(host string) bool {
+	return strings.EqualFold(host, s.BaseURL.Host) || s.LoginURL != nil && strings.EqualFold(host, s.LoginURL.Host)
+}
+
+// client is the address that a request comes from, as far as proxies that are
+// trusted tell.
+func (s *Server) client(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	address := peer.Addr().Unmap()
+	if err == nil && !s.trusts(address) {
+		return address
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		forwarded, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			return address
+		}
+		if address = forwarded.Unmap(); !s.trusts(address) {
+			return address
+		}
+	}
+	return address
+}
+
+func (s *Server) trusts(a netip.Addr) bool {
+	return slices.ContainsFunc(s.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
+}
