@@ -350,3 +350,23 @@ func TestManyAtATime(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestSessionLost: a session that ended, because another Module began the library
+// anew, is replaced before anybody notices.
+func TestSessionLost(t *testing.T) {
+	w := newWorld(t)
+	id, key := w.key("board")
+	if got, err := opens(t, id, key, cms.RecipientOptions{}); got != "a secret" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	kept := w.module
+	w.module = hsm.Open(hsm.Options{Path: w.token.Module})
+	if err := w.at("pkcs11:token=elsewhere;object=board", id).Ready(); !errors.Is(err, hsm.ErrNoToken) {
+		t.Errorf("%v", err)
+	}
+	w.module = kept
+	if got, err := opens(t, id, key, cms.RecipientOptions{}); got != "a secret" {
+		t.Errorf("%q, %v", got, err)
+	}
+	verified(t, id, key, false)
+}
