@@ -370,3 +370,21 @@ func TestSessionLost(t *testing.T) {
 	}
 	verified(t, id, key, false)
 }
+
+// TestTimeOfDecryptions: it is rounded up, so that the module's own time does not
+// tell whether the padding was right.
+func TestTimeOfDecryptions(t *testing.T) {
+	w := newWorld(t)
+	id, key := w.key("board")
+	good, err := rsa.EncryptPKCS1v15(rand.Reader, id.Certificate.PublicKey.(*rsa.PublicKey), make([]byte, 32)) //lint:ignore SA1019 what most mail is wrapped with
+	w.must(err)
+	bad := bytes.Clone(good)
+	bad[200] ^= 1
+	for what, wrapped := range map[string][]byte{"good": good, "bad": bad} {
+		start := time.Now()
+		_, err := key.(crypto.Decrypter).Decrypt(nil, wrapped, nil)
+		if took := time.Since(start); took < 10*time.Millisecond || (err == nil) != (what == "good") {
+			t.Errorf("%s: %v, after %s", what, err, took)
+		}
+	}
+}
