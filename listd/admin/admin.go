@@ -67,6 +67,7 @@ type Caching struct{ Positive, Negative time.Duration }
 type Keyring interface {
 	HMAC(ctx context.Context, purpose string, data []byte) ([]byte, error)
 	SigningKey(ctx context.Context, l list.ID, now time.Time) (keyring.Key, bool, error)
+	InModule(b keyring.Bundle, uri string) (keyring.Bundle, error)
 	Add(ctx context.Context, l list.ID, b keyring.Bundle, p keyring.Placing) (keyring.Key, error)
 	Request(ctx context.Context, l list.ID, t keyring.KeyType, use keyring.Use) (store.KeyRow, []byte, error)
 	Activate(ctx context.Context, row store.KeyRow, until time.Time) error

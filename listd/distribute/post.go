@@ -119,6 +119,9 @@ func (d *Distributor) prepare(ctx context.Context, id string, take func(size int
 	o := d.Open
 	o.Keys = keys
 	m := smime.Open(outer, o)
+	if err := keyAway(m); err != nil {
+		return nil, err
+	}
 	if m.Err != nil || m.Payload == nil || m.Encrypted != item.Encrypted {
 		return nil, errNotOpened // decided as clear, arrived encrypted: never in clear (invariant 1)
 	}
