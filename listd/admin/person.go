@@ -93,11 +93,47 @@ func (p Person) list(ctx context.Context, text string) (list.List, error) {
 		l, err := p.a.list(ctx, text)
 		return l, asNotFound(err)
 	}
+	return p.a.VisibleList(ctx, p.asker(), text, "")
+}
+
+// asker is he for a scenario that shows something: whoever only says an address
+// learns nothing by it.
+func (p Person) asker() Requester {
 	who := p.who
-	if !p.proven() { // whoever types an address in learns nothing by it
+	if !p.proven() {
 		who.Address = list.Address{}
 	}
-	return p.a.VisibleList(ctx, who, text, "")
+	return who
+}
+
+// mayManage lets the owners and listmasters through, and whom a list's scenario
+// lets add or remove each of these others.
+func (p Person) mayManage(ctx context.Context, f scenario.Function, text, role string, others []string) (list.List, error) {
+	l, err := p.list(ctx, text)
+	if err != nil || p.Listmaster() {
+		return l, err
+	}
+	if ok, err := p.is(ctx, l, list.RoleOwner); err != nil || ok {
+		return l, err
+	}
+	refusal := errRules(l, string(f)+" others")
+	if role != "" && role != string(list.RoleMember) || !p.proven() || len(others) == 0 {
+		return l, refusal
+	}
+	for _, other := range others {
+		email, err := list.ParseAddress(other)
+		if err != nil {
+			return l, refusal
+		}
+		d, err := p.a.ask(ctx, f, l, p.who, email)
+		if err != nil {
+			return l, err
+		}
+		if d.Action != scenario.DoIt {
+			return l, refusal
+		}
+	}
+	return l, nil
 }
 
 // asNotFound makes what is no address of a list at all a thing that is not there.

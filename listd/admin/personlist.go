@@ -60,7 +60,7 @@ func (p Person) entry(ctx context.Context, l list.List) (ListEntry, error) {
 		return e, err
 	}
 	e.Roles = some(roles)
-	d, err := p.a.ask(ctx, scenario.Info, l, p.who, list.Address{})
+	d, err := p.a.ask(ctx, scenario.Info, l, p.asker(), list.Address{})
 	if err != nil {
 		return e, err
 	}
@@ -144,7 +144,7 @@ func (p Person) Members(ctx context.Context, listText, role string) ([]list.Memb
 	if owner || p.Listmaster() {
 		return p.a.Members(ctx, l.Address.String(), role)
 	}
-	d, err := p.a.ask(ctx, scenario.Review, l, p.who, list.Address{})
+	d, err := p.a.ask(ctx, scenario.Review, l, p.asker(), list.Address{})
 	if err != nil {
 		return nil, err
 	}
@@ -176,9 +176,9 @@ func (p Person) Member(ctx context.Context, listText, address string) (MemberSho
 	return p.a.Member(ctx, l.Address.String(), address)
 }
 
-// AddMembers is `member add`.
+// AddMembers is `member add`; of members also where the scenario add allows it.
 func (p Person) AddMembers(ctx context.Context, listText, role string, addresses []string) (Change, error) {
-	l, err := p.owned(ctx, listText, "add others")
+	l, err := p.mayManage(ctx, scenario.Add, listText, role, addresses)
 	if err != nil {
 		return Change{}, err
 	}
@@ -212,9 +212,9 @@ func (p Person) SetMembers(ctx context.Context, listText, role string, addresses
 	return p.a.SetMembers(ctx, l.Address.String(), role, addresses, c)
 }
 
-// RemoveMembers is `member del`.
+// RemoveMembers is `member del`; of members also where the scenario del allows it.
 func (p Person) RemoveMembers(ctx context.Context, listText, role string, addresses []string) (Change, error) {
-	l, err := p.owned(ctx, listText, "remove others")
+	l, err := p.mayManage(ctx, scenario.Del, listText, role, addresses)
 	if err != nil {
 		return Change{}, err
 	}
