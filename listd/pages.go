@@ -72,7 +72,8 @@ func (s *Sealist) face() (*face, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &face{handler: pages.Handler(false), behindSocket: pages.Handler(true)}
+	api := s.withAPI(pages, p.BaseURL.Host)
+	f := &face{handler: api(pages.Handler(false)), behindSocket: api(pages.Handler(true))}
 	if f.tls, err = serverTLS(c.TLS.Cert, c.TLS.Key); err != nil {
 		return nil, fmt.Errorf("reading web.tls: %w", err)
 	}
