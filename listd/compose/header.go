@@ -38,7 +38,10 @@ const loopField = "X-Loop"
 // it has what about takes.
 func (p Post) header(to Reader, sealed bool, about func(entity.Field) bool) ([]byte, error) {
 	var b entity.Builder
-	addOwn(&b, p.List, !p.OneClick)
+	addOwn(&b, p.List)
+	if !p.OneClick {
+		b.Add("List-Unsubscribe", unsubscribe(p.List))
+	}
 	p.addMissing(&b)
 	rewritten := p.rewrites(to)
 	if rewritten {
@@ -125,8 +128,8 @@ func (p Post) breaksDKIM() bool {
 }
 
 // addOwn writes the fields that say which list this is, and how to reach it
-// (RFC 2919, RFC 2369); unless each copy has its own, also how to leave it.
-func addOwn(b *entity.Builder, l list.List, leaving bool) {
+// (RFC 2919, RFC 2369).
+func addOwn(b *entity.Builder, l list.List) {
 	b.Add("List-Id", "<"+ListID(l)+">")
 	b.Add("List-Post", "<mailto:"+l.Address.String()+">")
 	function := func(suffix, more string) string {
@@ -134,9 +137,6 @@ func addOwn(b *entity.Builder, l list.List, leaving bool) {
 	}
 	b.Add("List-Help", function(list.RequestSuffix, "?subject=help"))
 	b.Add("List-Subscribe", function(list.SubscribeSuffix, ""))
-	if leaving {
-		b.Add("List-Unsubscribe", unsubscribe(l))
-	}
 	b.Add("List-Owner", "<mailto:"+l.Owner().String()+">")
 	b.AddAddresses("Sender", mail.Address{Address: l.Owner().String()})
 	b.Add("Precedence", "list")
