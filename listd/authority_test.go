@@ -128,7 +128,7 @@ func TestAuthority(t *testing.T) {
 			api: func(w *world, token, thing string) page {
 				return w.ask(token, "POST", "/moderation/"+thing+"/approve", nil)
 			}},
-		{name: "see one's own certificates", may: "nyyyyyy", api: get("/me/certificates")},
+		{name: "see one's own certificates", may: "nyyyyyy", web: func(b *browser, _ string) page { return b.get("/me") }, api: get("/me/certificates")},
 		{name: "see another's certificates", may: "nnnnnny", api: get("/explain/zoe@example.org"), cli: func(a *admin.Admin, _ string) error { _, err := a.Explain(ctx, "zoe@example.org", false); return err }},
 		{name: "see the whole queue", may: "nnnnnny", api: get("/queue"), cli: func(a *admin.Admin, _ string) error { _, err := a.Queue(ctx, admin.QueueFilter{}); return err }},
 		{name: "see why a post failed", may: "nnnnnny", pose: held, api: get("/queue/THING"), cli: func(a *admin.Admin, thing string) error { _, err := a.QueueItem(ctx, thing, ""); return err }},
