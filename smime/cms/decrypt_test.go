@@ -743,7 +743,9 @@ type answering struct {
 	answer func() ([]byte, error)
 }
 
-func (a answering) Decrypt(io.Reader, []byte, crypto.DecrypterOpts) ([]byte, error) { return a.answer() }
+func (a answering) Decrypt(io.Reader, []byte, crypto.DecrypterOpts) ([]byte, error) {
+	return a.answer()
+}
 
 // TestAnswersOfDecrypters: whatever a Decrypter answers to a wrapped key that it cannot open, an error
 // or a key of any length, is the one error that a software key gives; only that it could not be asked
