@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/listd/task"
 	"github.com/sealist/sealist/resolver"
@@ -75,7 +76,11 @@ func (s *Sealist) expireLedgers(ctx context.Context) (string, error) {
 func (s *Sealist) retireKeys(ctx context.Context) (string, error) {
 	retired, waiting, err := s.Keyring.RetireDue(ctx)
 	for _, k := range retired {
-		if err := s.Store.Audit(ctx, store.AuditEntry{Actor: "key_retire", Action: "key retire", List: k.List, Object: k.Fingerprint, Detail: map[string]string{"until": k.Until.UTC().Format(time.RFC3339)}}); err != nil {
+		detail := map[string]string{"until": k.Until.UTC().Format(time.RFC3339)}
+		if uri := keyring.Reference(k); uri != "" { // the key there is its administrator's to destroy
+			detail["pkcs11"] = uri
+		}
+		if err := s.Store.Audit(ctx, store.AuditEntry{Actor: "key_retire", Action: "key retire", List: k.List, Object: k.Fingerprint, Detail: detail}); err != nil {
 			s.log.Error("the audit log could not be written", "err", err)
 		}
 	}

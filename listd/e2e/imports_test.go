@@ -129,7 +129,7 @@ func covers(allowed []string, imported string) bool {
 func ourImports(t *testing.T) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
-	for _, tags := range []string{"", "crashpoint"} {
+	for _, tags := range []string{"", "crashpoint", "pkcs11"} {
 		for _, line := range goList(t, "-tags", tags, "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...") {
 			fields := strings.Fields(line)
 			name := strings.TrimPrefix(fields[0], module+"/")
@@ -150,7 +150,7 @@ func ourImports(t *testing.T) map[string][]string {
 func TestDependenciesAreExplained(t *testing.T) {
 	used := map[string]bool{"honnef.co/go/tools": true} // the tool line of go.mod
 	modules := goList(t, "-m", "-f", "{{.Path}}", "all")
-	for _, path := range goList(t, "-f", `{{join .Imports "\n"}}{{"\n"}}{{join .TestImports "\n"}}{{"\n"}}{{join .XTestImports "\n"}}`, "./...") {
+	for _, path := range goList(t, "-tags", "pkcs11", "-f", `{{join .Imports "\n"}}{{"\n"}}{{join .TestImports "\n"}}{{"\n"}}{{join .XTestImports "\n"}}`, "./...") {
 		best := ""
 		for _, m := range modules {
 			if (path == m || strings.HasPrefix(path, m+"/")) && len(m) > len(best) && m != module {

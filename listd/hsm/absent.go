@@ -11,7 +11,8 @@ import (
 // Built tells whether this program can use a security module.
 const Built = false
 
-type link struct{}
+// Module would be a PKCS#11 library; nothing can be used through it.
+type Module struct{ o Options }
 
 func (m *Module) ready(handle) error { return away(ErrNotBuilt) }
 

@@ -350,3 +350,41 @@ func TestManyAtATime(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestSessionLost: a session that ended, because another Module began the library
+// anew, is replaced before anybody notices.
+func TestSessionLost(t *testing.T) {
+	w := newWorld(t)
+	id, key := w.key("board")
+	if got, err := opens(t, id, key, cms.RecipientOptions{}); got != "a secret" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	kept := w.module
+	w.module = hsm.Open(hsm.Options{Path: w.token.Module})
+	if err := w.at("pkcs11:token=elsewhere;object=board", id).Ready(); !errors.Is(err, hsm.ErrNoToken) {
+		t.Errorf("%v", err)
+	}
+	w.module = kept
+	if got, err := opens(t, id, key, cms.RecipientOptions{}); got != "a secret" {
+		t.Errorf("%q, %v", got, err)
+	}
+	verified(t, id, key, false)
+}
+
+// TestTimeOfDecryptions: it is rounded up, so that the module's own time does not
+// tell whether the padding was right.
+func TestTimeOfDecryptions(t *testing.T) {
+	w := newWorld(t)
+	id, key := w.key("board")
+	good, err := rsa.EncryptPKCS1v15(rand.Reader, id.Certificate.PublicKey.(*rsa.PublicKey), make([]byte, 32)) //lint:ignore SA1019 what most mail is wrapped with
+	w.must(err)
+	bad := bytes.Clone(good)
+	bad[200] ^= 1
+	for what, wrapped := range map[string][]byte{"good": good, "bad": bad} {
+		start := time.Now()
+		_, err := key.(crypto.Decrypter).Decrypt(nil, wrapped, nil)
+		if took := time.Since(start); took < 10*time.Millisecond || (err == nil) != (what == "good") {
+			t.Errorf("%s: %v, after %s", what, err, took)
+		}
+	}
+}

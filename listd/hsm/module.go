@@ -23,14 +23,6 @@ var (
 	ErrForbidden     = errors.New("the security module does not let the key do this")
 )
 
-// Module is a PKCS#11 library, and the tokens that are reached through it. It
-// opens them on first use, and anew when they were lost. It is safe for
-// concurrent use; one operation runs at a time.
-type Module struct {
-	o    Options
-	link link // of the build
-}
-
 // Options of Open.
 type Options struct {
 	Path string                 // of the library; empty: there is none

@@ -20,8 +20,12 @@ const Built = true
 // process (section 5.4), and while a server reloads it has two Modules.
 var library = make(chan struct{}, 1)
 
-// link is the loaded library and the sessions on its tokens.
-type link struct {
+// Module is a PKCS#11 library, and the tokens that are reached through it. It
+// opens them on first use, and anew when they were lost. It is safe for
+// concurrent use; one operation runs at a time. What it holds is for who holds
+// library.
+type Module struct {
+	o        Options
 	lib      *pkcs11.Ctx
 	sessions map[string]*session // by the token's attributes
 	refused  map[string][]byte   // PINs that a token did not take: the same again would lock it
@@ -107,7 +111,7 @@ func (m *Module) perform(h handle, f func(*session, pkcs11.ObjectHandle) ([]byte
 // lost, or a key that is not found in one that was kept, is looked for once more
 // in a new one.
 func (m *Module) find(h handle) (*session, pkcs11.ObjectHandle, error) {
-	s, kept := m.link.sessions[h.uri.token()]
+	s, kept := m.sessions[h.uri.token()]
 	if kept && s.alive() == nil {
 		if object, err := s.object(h); err == nil {
 			return s, object, nil
@@ -127,27 +131,27 @@ func (m *Module) find(h handle) (*session, pkcs11.ObjectHandle, error) {
 
 // forget closes the session on a key's token.
 func (m *Module) forget(u URI) {
-	if s, ok := m.link.sessions[u.token()]; ok {
+	if s, ok := m.sessions[u.token()]; ok {
 		_ = s.lib.CloseSession(s.SessionHandle) // it may be gone
-		delete(m.link.sessions, u.token())
+		delete(m.sessions, u.token())
 	}
 }
 
 // open opens a session. Libraries look for tokens when they are initialised, and
 // some then only: if the token is not there, that is done anew.
 func (m *Module) open(u URI) (*session, error) {
-	if m.link.lib == nil {
-		if m.link.lib = pkcs11.New(m.o.Path); m.link.lib == nil {
+	if m.lib == nil {
+		if m.lib = pkcs11.New(m.o.Path); m.lib == nil {
 			return nil, fmt.Errorf("%s cannot be loaded as a PKCS#11 module", m.o.Path)
 		}
-		m.link.sessions, m.link.refused = map[string]*session{}, map[string][]byte{}
+		m.sessions, m.refused = map[string]*session{}, map[string][]byte{}
 	}
 	if err := m.initialize(); err != nil {
 		return nil, err
 	}
 	s, err := m.openSession(u)
 	if err != nil && !errors.Is(err, ErrPIN) {
-		_ = m.link.lib.Finalize()
+		_ = m.lib.Finalize()
 		if err := m.initialize(); err != nil {
 			return nil, err
 		}
@@ -156,12 +160,12 @@ func (m *Module) open(u URI) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.link.sessions[u.token()] = s
+	m.sessions[u.token()] = s
 	return s, nil
 }
 
 func (m *Module) initialize() error {
-	if err := m.link.lib.Initialize(); err != nil && !is(err, pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED) {
+	if err := m.lib.Initialize(); err != nil && !is(err, pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED) {
 		return fmt.Errorf("initialising %s: %w", m.o.Path, err)
 	}
 	return nil
@@ -172,17 +176,17 @@ func (m *Module) openSession(u URI) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sh, err := m.link.lib.OpenSession(slot, pkcs11.CKF_SERIAL_SESSION)
+	sh, err := m.lib.OpenSession(slot, pkcs11.CKF_SERIAL_SESSION)
 	if err != nil {
 		return nil, fmt.Errorf("opening a session on the token: %w", err)
 	}
 	if m.o.PIN != nil && info.Flags&pkcs11.CKF_LOGIN_REQUIRED != 0 {
 		if err := m.login(sh, u.token()); err != nil {
-			_ = m.link.lib.CloseSession(sh)
+			_ = m.lib.CloseSession(sh)
 			return nil, err
 		}
 	}
-	return &session{sh, m.link.lib, map[string]pkcs11.ObjectHandle{}}, nil
+	return &session{sh, m.lib, map[string]pkcs11.ObjectHandle{}}, nil
 }
 
 // login gives the token its PIN, but none that it did not take: most tokens lock
@@ -192,16 +196,16 @@ func (m *Module) login(sh pkcs11.SessionHandle, token string) error {
 	if err != nil {
 		return fmt.Errorf("reading the PIN: %w", err)
 	}
-	if refused, ok := m.link.refused[token]; ok && bytes.Equal(refused, pin) {
+	if refused, ok := m.refused[token]; ok && bytes.Equal(refused, pin) {
 		return fmt.Errorf("%w; it is not tried again before its file changes", ErrPIN)
 	}
-	err = m.link.lib.Login(sh, pkcs11.CKU_USER, string(pin))
+	err = m.lib.Login(sh, pkcs11.CKU_USER, string(pin))
 	switch {
 	case err == nil, is(err, pkcs11.CKR_USER_ALREADY_LOGGED_IN):
-		delete(m.link.refused, token)
+		delete(m.refused, token)
 		return nil
 	case is(err, pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_EXPIRED, pkcs11.CKR_PIN_LOCKED):
-		m.link.refused[token] = pin
+		m.refused[token] = pin
 		return fmt.Errorf("%w: %w", ErrPIN, err)
 	}
 	return fmt.Errorf("logging in: %w", err)
@@ -209,14 +213,14 @@ func (m *Module) login(sh pkcs11.SessionHandle, token string) error {
 
 // slot finds the one token that a URI names.
 func (m *Module) slot(u URI) (uint, pkcs11.TokenInfo, error) {
-	slots, err := m.link.lib.GetSlotList(true)
+	slots, err := m.lib.GetSlotList(true)
 	if err != nil {
 		return 0, pkcs11.TokenInfo{}, fmt.Errorf("looking for tokens: %w", err)
 	}
 	var found []uint
 	var its pkcs11.TokenInfo
 	for _, slot := range slots {
-		if info, err := m.link.lib.GetTokenInfo(slot); err == nil && u.names(info) {
+		if info, err := m.lib.GetTokenInfo(slot); err == nil && u.names(info) {
 			found, its = append(found, slot), info
 		}
 	}
@@ -300,9 +304,9 @@ func (m *Module) Close() error {
 	case <-time.After(m.o.Patience):
 		return ErrHangs
 	}
-	for token, s := range m.link.sessions {
+	for token, s := range m.sessions {
 		_ = s.lib.CloseSession(s.SessionHandle)
-		delete(m.link.sessions, token)
+		delete(m.sessions, token)
 	}
 	return nil
 }
