@@ -48,7 +48,7 @@ func (w *world) only(of, name string, role list.Role) {
 func (w *world) commands() *admin.Admin {
 	s := w.sealist
 	return admin.New(admin.Parts{Store: s.Store, Keyring: s.Keyring, Resolver: s.Resolver, Trust: s.Judge, Scenarios: s.Scenarios, Facts: s.Facts(),
-		Tokens: s.Tokens, Domains: w.config.Domains, Robot: w.config.Robot, Scheduler: s.Tasks("listmaster"), Clock: w.now})
+		Tokens: s.Tokens, Domains: w.config.Domains, Robot: w.config.Robot, Listmasters: []list.Address{list.MustParseAddress(root)}, Scheduler: s.Tasks("listmaster"), Clock: w.now})
 }
 
 var everyScope = []string{"read", "write", "moderate", "server"}
@@ -260,8 +260,15 @@ func TestAPILimits(t *testing.T) {
 	if p.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
+	w.wants("a token from there", w.ask(carol, "GET", "/me", nil), 200)
 	w.ahead.Store(int64(2 * time.Minute))
-	w.wants("later", w.ask(carol, "GET", "/me", nil), 200)
+	w.wants("later", w.ask("sealist_000000000000_x", "GET", "/me", nil), 401)
+	for range 600 {
+		p = w.ask(carol, "GET", "/me", nil)
+	}
+	w.wants("six hundred", p, 200)
+	w.wants("one more", w.ask(carol, "GET", "/me", nil), 429)
+	w.wants("another token", w.ask(w.token("carol"), "GET", "/me", nil), 200)
 }
 
 // TestAPIPages: a long answer comes in pages.

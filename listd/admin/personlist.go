@@ -85,7 +85,17 @@ func (p Person) Settings(ctx context.Context, listText string) (ListDetails, err
 	if err != nil {
 		return ListDetails{}, err
 	}
-	return p.a.details(ctx, l)
+	d, err := p.a.details(ctx, l)
+	return p.ownersDetails(d), err
+}
+
+// ownersDetails leaves out how many posts are a listmaster's matter alone.
+func (p Person) ownersDetails(d ListDetails) ListDetails {
+	if !p.Listmaster() {
+		delete(d.Waiting, string(store.ItemAccepted))
+		delete(d.Waiting, string(store.ItemQuarantined))
+	}
+	return d
 }
 
 // Set is `list set`.
@@ -94,7 +104,8 @@ func (p Person) Set(ctx context.Context, listText string, changes [][2]string) (
 	if err != nil {
 		return ListDetails{}, nil, err
 	}
-	return p.a.SetList(ctx, l.Address.String(), changes)
+	d, warnings, err := p.a.SetList(ctx, l.Address.String(), changes)
+	return p.ownersDetails(d), warnings, err
 }
 
 // Subscribe puts him on a list, as its scenario says.
@@ -329,7 +340,11 @@ func (p Person) Audit(ctx context.Context, f AuditFilter) ([]AuditEntry, error) 
 	limit := f.Limit
 	f.Limit = 0
 	if f.Post != "" { // what became of its copies would show that there is such a post on another list
-		if item, err := p.a.Store.Item(ctx, f.Post); err != nil || item.List != l.ID {
+		item, err := p.a.Store.Item(ctx, f.Post)
+		if err != nil && !IsNotFound(err) {
+			return nil, Explain(err)
+		}
+		if err != nil || item.List != l.ID {
 			return []AuditEntry{}, nil
 		}
 	}

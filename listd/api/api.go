@@ -144,13 +144,11 @@ func (s *Server) handler(route route) http.Handler {
 
 // admit finds out who asks, and whether his token is for this.
 func (s *Server) admit(c *call, route route) error {
-	network := networkOf(s.Client(c.Request))
-	if s.lost.spent(network) {
-		return errOften
-	}
 	var err error
 	if c.Person, c.token, err = s.Bearer(c.Context(), bearer(c.Header)); errors.Is(err, admin.ErrBearer) {
-		s.lost.allow(network)
+		if !s.lost.allow(networkOf(s.Client(c.Request))) { // whoever has a token is not kept out by others of his network
+			return errOften
+		}
 		return errToken
 	} else if err != nil {
 		return err

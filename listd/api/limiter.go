@@ -25,25 +25,12 @@ func newLimiter(clock func() time.Time, most int, within time.Duration) *limiter
 func (l *limiter) allow(who string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.turn()
-	l.seen[who]++
-	return l.seen[who] <= l.most
-}
-
-// spent tells whether nothing more is allowed, and counts nothing.
-func (l *limiter) spent(who string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.turn()
-	return l.seen[who] >= l.most
-}
-
-// turn begins a new time when one is over.
-func (l *limiter) turn() {
 	if now := l.clock(); now.Sub(l.since).Abs() > l.within {
 		l.since = now
 		clear(l.seen)
 	}
+	l.seen[who]++
+	return l.seen[who] <= l.most
 }
 
 // networkOf names the network of a client: whoever has one of IPv6 has that many
