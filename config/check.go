@@ -45,6 +45,7 @@ func (c *Config) check() (mistakes, warnings []Finding) {
 	k.directoryNames(c.Directories)
 	k.order(c)
 	k.web(c.Web)
+	k.metrics(c.Metrics)
 	return k.mistakes, k.warnings
 }
 

@@ -110,6 +110,10 @@ func TestGoodValues(t *testing.T) {
 		"directories: [{ name: a, preset: openldap, urls: [ldap://ldap.example.org], starttls: true, base_dn: o=x }]",
 		"directories: [{ name: a, preset: openldap, urls: [ldap://ldap.example.org], insecure: true, base_dn: o=x }]",
 		"resolver: { order: [files] }",
+		"metrics: { listen: '127.0.0.1:9090', pprof: /run/sealist/pprof.sock }",
+		"metrics: { listen: 'localhost:0' }",
+		"metrics: { listen: '[::1]:9090' }",
+		"metrics: { listen: ':9090', insecure: true }",
 		"directories: [{ name: a, preset: openldap, urls: ['ldapi://%2Frun%2Fslapd', 'ldapi:///run/slapd'], base_dn: o=x }]",
 	} {
 		put(t, folder, "sealist.yaml", []byte(text+"\n"), 0o600)
@@ -187,6 +191,12 @@ func TestBadValues(t *testing.T) {
 		{"node: a/b", "node", "cannot be the name"},
 		{"store: { url: 'mysql://u:hunter2@db/x' }", "store.url", "mysql://…@db/x"},
 		{"store: { url: 'sqlite:' }", "store.url", "names no file"},
+		{"metrics: { listen: '127.0.0.1' }", "metrics.listen", "no address"},
+		{"metrics: { listen: '127.0.0.1:http' }", "metrics.listen", "no address"},
+		{"metrics: { listen: ':9090' }", "metrics.listen", "by others"},
+		{"metrics: { listen: '192.0.2.1:9090' }", "metrics.listen", "by others"},
+		{"metrics: { listen: 'mx.example.org:9090' }", "metrics.listen", "by others"},
+		{"metrics: { pprof: pprof.sock }", "metrics.pprof", "no path of a socket"},
 		{"store: { url: 'sqlite:x?mode=ro' }", "store.url", "parameters"},
 		{"trust: { cafile: gone.pem }", "trust.cafile", "does not exist"},
 		{"trust: { anchors: [{ domains: [partner.example] }] }", "trust.anchors[0].cafile", "is missing"},

@@ -278,23 +278,8 @@ func TestYAMLAliases(t *testing.T) {
 	}
 }
 
-// What looks finished and is not says so.
-func TestKeysWithoutEffect(t *testing.T) {
-	for text, key := range map[string]string{
-		"metrics: { listen: \"127.0.0.1:9090\" }": "metrics",
-	} {
-		_, warnings := load(t, text+"\n")
-		var idle []string
-		for _, w := range warnings {
-			if w.What == "has no effect in this version" {
-				idle = append(idle, fmt.Sprint(w.Line, " ", w.Key))
-			}
-		}
-		if got := strings.Join(idle, ", "); got != "1 "+key {
-			t.Errorf("%s: warned of %q", text, got)
-		}
-	}
-	// A typing error in them is found all the same.
+// A typing error in what is new is found.
+func TestKeysOfThePages(t *testing.T) {
 	if got := mistakes(t, "web:\n  base_ulr: x\n"); got[0] != "2 web.base_ulr: is not a key Sealist knows (did you mean web.base_url?)" {
 		t.Errorf("%q", got)
 	}

@@ -90,8 +90,8 @@ type Config struct {
 	// HTTPS pages and JSON API.
 	Web Web `mapstructure:"web"`
 
-	// Prometheus metrics.
-	Metrics Metrics `mapstructure:"metrics" effect:"none"`
+	// Metrics for Prometheus, and whether the server is well (docs/metrics.md).
+	Metrics Metrics `mapstructure:"metrics"`
 
 	// Path of the file this was read from, absolute; empty for Default.
 	File string `mapstructure:"-"`
@@ -646,8 +646,19 @@ type WebLogin struct {
 	TLS TLSPair `mapstructure:"tls"`
 }
 
-// Metrics is about Prometheus metrics.
+// Metrics is about metrics and health.
 type Metrics struct {
-	// Address to listen on, `host:port`.
-	Listen string `mapstructure:"listen"`
+	// Address to serve /metrics, /healthz and /readyz on, over HTTP without
+	// any login: `127.0.0.1:9090`. Empty: nowhere. Port 0 is any that is free;
+	// the log names it.
+	Listen string `mapstructure:"listen" reload:"restart"`
+
+	// Allows an address that others than this machine reach. What is shown
+	// names nobody and no list, but tells how much mail there is; let a
+	// firewall, or a proxy with a login, keep it from the rest of the network.
+	Insecure bool `mapstructure:"insecure" reload:"restart"`
+
+	// Path of a unix socket that serves Go's profiles under /debug/pprof/, for
+	// the user that runs listd alone: `/run/sealist/pprof.sock`. Empty: none.
+	Pprof string `mapstructure:"pprof" reload:"restart"`
 }

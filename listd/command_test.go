@@ -56,6 +56,7 @@ func (w *world) read(m peer.Mail) string {
 		w.must(opened.Err)
 		e, mark = opened.Payload, "sealed "
 	}
+	e = unsigned(w.t, e)
 	if typ, _ := e.MediaType(); typ == "multipart/mixed" {
 		parts, err := e.Parts()
 		w.must(err)
@@ -64,6 +65,19 @@ func (w *world) read(m peer.Mail) string {
 	text, err := e.Decoded()
 	w.must(err)
 	return mark + "to " + to + ": " + parse(w.t, m.Octets).Header().Get("Subject") + "\n" + string(text)
+}
+
+// unsigned is what a signature is around, or the entity itself.
+func unsigned(t testing.TB, e *entity.Entity) *entity.Entity {
+	t.Helper()
+	if typ, _ := e.MediaType(); typ != "multipart/signed" {
+		return e
+	}
+	opened := smime.Open(e, smime.Options{})
+	if opened.Err != nil {
+		t.Fatal(opened.Err)
+	}
+	return opened.Content
 }
 
 // command is a mail with text; signed if there is a signer.

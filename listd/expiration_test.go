@@ -196,6 +196,9 @@ func TestALifeInTheDirectory(t *testing.T) {
 				c.outage: slapd.Stop,
 			})
 			l.expect(c.want...)
+			if said := l.run("chk_cert_expiration"); (c.outage > 0) != strings.Contains(said, "of 1 people it is not known") {
+				t.Error(said)
+			}
 		})
 	}
 }

@@ -46,7 +46,7 @@ func (s *Sealist) generation(ctx context.Context) (*generation, error) {
 	parts.Owner, parts.Wake, parts.Standby = g.owner, func() { g.queue.Wake() }, s.standby.Load
 	g.posts = distribute.New(parts)
 	g.queue = queue.New(s.Store, g.relay, g.posts, queue.Options{
-		Owner: g.owner, Workers: s.Config.Relay.MaxConnections(), Standby: s.standby.Load, Clock: s.o.Clock, Log: s.log,
+		Owner: g.owner, Workers: s.Config.Relay.MaxConnections(), Standby: s.standby.Load, Count: s.countCopy, Clock: s.o.Clock, Log: s.log,
 		RetryMin: time.Duration(s.Config.Queue.RetryMin), RetryMax: time.Duration(s.Config.Queue.RetryMax), Lifetime: time.Duration(s.Config.Queue.Lifetime),
 	})
 	if g.face, err = s.face(); err != nil {

@@ -12,7 +12,7 @@ import (
 
 // Tasks returns the scheduler of everything that is done from time to time, for a process that leases call owner.
 func (s *Sealist) Tasks(owner string) *task.Scheduler {
-	return task.New(s.Store, s.jobs(), task.Options{Owner: owner, Clock: s.o.Clock, Log: s.log.With("room", "task")})
+	return task.New(s.Store, s.counted(s.jobs()), task.Options{Owner: owner, Clock: s.o.Clock, Log: s.log.With("room", "task")})
 }
 
 func (s *Sealist) jobs() []task.Job {

@@ -31,6 +31,7 @@ import (
 	"github.com/sealist/sealist/listd/distribute"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/metric"
 	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
@@ -55,6 +56,7 @@ type Options struct {
 	KeyIterations int              // of the key password's derivation, for tests; 0: the keyring's default
 	DNS           distribute.TXT   // what domains say of their mail; nil: the system's resolver
 	ManualTasks   bool             // Run leaves periodic tasks to whoever runs them by hand, for tests
+	FreshMetrics  bool             // each scrape reads the database, for tests
 	Ready         func([]string)   // called by Run with the addresses listened on, as smtp://host:port
 }
 
@@ -79,11 +81,13 @@ type Sealist struct {
 
 	o       Options
 	log     *slog.Logger
+	metrics *metric.Metrics
 	blocks  *blocks
 	started time.Time // of Run
 	closing sync.Once
 	reloads chan reload
 	now     atomic.Pointer[generation] // what Run works with
+	phase   atomic.Int32               // of Run
 
 	standby atomic.Bool // another server works on the mail that this one takes
 
@@ -108,6 +112,7 @@ func Open(ctx context.Context, c *config.Config, o Options) (*Sealist, error) {
 	if err := s.openStore(ctx); err != nil {
 		return nil, err
 	}
+	s.metrics = s.newMetrics()
 	if err := s.openParts(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -191,6 +196,23 @@ func noticesOf(c *config.Config, log *slog.Logger) (*notice.Notices, error) {
 		}
 	}
 	return notice.New(site)
+}
+
+// CheckTemplates returns what is wrong with the templates of service mail in the folder that the configuration names.
+func CheckTemplates(c *config.Config) ([]config.Finding, error) {
+	notices, err := noticesOf(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	faults, err := notices.Check()
+	if err != nil {
+		return nil, fmt.Errorf("reading notices.dir: %w", err)
+	}
+	var findings []config.Finding
+	for _, f := range faults {
+		findings = append(findings, config.Finding{File: f.Path, Key: "notices.dir", What: f.Err.Error(), Remedy: "mend or remove it; until then the built-in template stands in for it"})
+	}
+	return findings, nil
 }
 
 func (s *Sealist) openStore(ctx context.Context) error {
@@ -331,6 +353,7 @@ func (s *Sealist) openResolver(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("resolver.order: %w", err)
 	}
+	s.expectMetrics(sources)
 	s.Resolver = resolver.New(sources, s.Judge.Prompt(), resolver.Options{
 		Select: choice, MaxCertificates: s.Config.Resolver.MaxCertificates, Memory: s.Config.Resolver.Memory,
 		AllowExpired: s.Config.Resolver.AllowExpired, Changes: s.Revocation.Changes, Clock: s.o.Clock, Log: s.log,
@@ -345,7 +368,7 @@ func (s *Sealist) cached(d *ldap.Directory) *resolver.Cached {
 	settings, _ := json.Marshal(s.Config.Directories[i])
 	version := sha256.Sum256(settings)
 	r := s.Config.Resolver
-	return resolver.NewCached(d, hex.EncodeToString(version[:8]), s.Store, resolver.CacheOptions{
+	return resolver.NewCached(measured{d, s.metrics}, hex.EncodeToString(version[:8]), s.Store, resolver.CacheOptions{
 		Positive: time.Duration(r.PositiveTTL), Negative: time.Duration(r.NegativeTTL), Stale: time.Duration(r.StaleIfError),
 		Clock: s.o.Clock, Log: s.log,
 	})

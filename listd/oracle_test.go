@@ -52,7 +52,7 @@ func TestNoPaddingOracle(t *testing.T) {
 }
 
 // withCiphertext gives an EnvelopedData other ciphertext octets.
-func withCiphertext(t *testing.T, e *entity.Entity, change func([]byte) []byte) *entity.Entity {
+func withCiphertext(t testing.TB, e *entity.Entity, change func([]byte) []byte) *entity.Entity {
 	t.Helper()
 	var info struct {
 		Type    asn1.ObjectIdentifier
@@ -96,31 +96,8 @@ func TestFailuresAreOneAnswer(t *testing.T) {
 				w.set(openList, "unsigned_encrypted", policy)
 				w.set(secretList, "unsigned_encrypted", policy)
 				w.start()
-				bob, self, key, other := w.people["bob"], w.people[person], w.keys[openList], w.keys[secretList]
-				from := self.Address
-				stranger := smimetest.NewCA("Elsewhere").Issue(from)
-				expired := w.ca.Issue(from, smimetest.Validity(time.Now().AddDate(-2, 0, 0), time.Now().AddDate(-1, 0, 0)))
-				broken := smimetest.Entity(strings.Replace(string(self.Sign(text).Octets()), marker, "another-text-in-its-place", 1))
-				garbage := withCiphertext(t, smimetest.Encrypt(text, key), func(c []byte) []byte { rand.Read(c); return c })
-				seal := func(e *entity.Entity) *entity.Entity { return smimetest.Encrypt(e, key) }
-				causes := []struct {
-					name string
-					to   string
-					e    *entity.Entity
-				}{
-					{"another list's key", openList, smimetest.Encrypt(self.Sign(text), other)},
-					{"garbage", openList, garbage},
-					{"no MIME within", openList, seal(smimetest.Entity("\x00\x01\x02"))},
-					{"unsigned", openList, seal(text)},
-					{"badly signed", openList, seal(broken)},
-					{"signed by another", openList, seal(bob.Sign(text))},
-					{"signed by a stranger", openList, seal(stranger.Sign(text))},
-					{"signed with an expired certificate", openList, seal(expired.Sign(text))},
-					{"signed long ago", openList, seal(self.Sign(text, smimetest.SignedAt(time.Now().AddDate(0, -1, 0))))},
-					{"encrypted twice", openList, seal(seal(text))},
-					{"signed outside", openList, self.Sign(seal(text))},
-					{"for a list that refuses", secretList, smimetest.Encrypt(text, other)},
-				}
+				from := w.people[person].Address
+				causes := w.failures(person)
 				var first string
 				for i, c := range causes {
 					before := len(w.sink.To(from))
@@ -145,6 +122,42 @@ func TestFailuresAreOneAnswer(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// failure is an encrypted post whose author is not authenticated.
+type failure struct {
+	name string
+	to   string
+	e    *entity.Entity
+}
+
+// failures are encrypted posts of one person, of every kind that cannot be
+// authenticated.
+func (w *world) failures(person string) []failure {
+	w.t.Helper()
+	bob, self, key, other := w.people["bob"], w.people[person], w.keys[openList], w.keys[secretList]
+	from := self.Address
+	stranger := smimetest.NewCA("Elsewhere").Issue(from)
+	expired := w.ca.Issue(from, smimetest.Validity(time.Now().AddDate(-2, 0, 0), time.Now().AddDate(-1, 0, 0)))
+	nobody := w.ca.Issue(from, smimetest.NoSAN)
+	broken := smimetest.Entity(strings.Replace(string(self.Sign(text).Octets()), marker, "another-text-in-its-place", 1))
+	garbage := withCiphertext(w.t, smimetest.Encrypt(text, key), func(c []byte) []byte { rand.Read(c); return c })
+	seal := func(e *entity.Entity) *entity.Entity { return smimetest.Encrypt(e, key) }
+	return []failure{
+		{"another list's key", openList, smimetest.Encrypt(self.Sign(text), other)},
+		{"garbage", openList, garbage},
+		{"no MIME within", openList, seal(smimetest.Entity("\x00\x01\x02"))},
+		{"unsigned", openList, seal(text)},
+		{"badly signed", openList, seal(broken)},
+		{"signed by another", openList, seal(bob.Sign(text))},
+		{"signed by a stranger", openList, seal(stranger.Sign(text))},
+		{"signed with an expired certificate", openList, seal(expired.Sign(text))},
+		{"signed with a certificate for nobody", openList, seal(nobody.Sign(text))},
+		{"signed long ago", openList, seal(self.Sign(text, smimetest.SignedAt(time.Now().AddDate(0, -1, 0))))},
+		{"encrypted twice", openList, seal(seal(text))},
+		{"signed outside", openList, self.Sign(seal(text))},
+		{"for a list whose scenario refuses", secretList, smimetest.Encrypt(text, other)},
 	}
 }
 

@@ -33,6 +33,11 @@ const (
 // posts in hand reach a committed stage, copies on their way get their reply,
 // results are written. It returns nil after an orderly stop.
 func (s *Sealist) Run(ctx context.Context) error {
+	hide, err := s.show()
+	if err != nil {
+		return err
+	}
+	defer hide()
 	if err := s.takePart(ctx); err != nil {
 		return err
 	}
@@ -58,7 +63,7 @@ func (s *Sealist) distribution() distribute.Parts {
 		Domains: s.Config.Domains, MaxSigningAge: time.Duration(s.Config.Trust.MaxSigningAge),
 		CrossPostWindow: time.Duration(s.Config.Trust.CrossPostWindow), AuthservIDs: s.Config.SMTP.AuthservIDs, DNS: s.o.DNS, Open: s.reading(),
 		Tokens: s.Tokens, Returns: s.Returns, Admin: admin.New(s.useCases()), RobotName: s.Config.Robot, Listmasters: s.listmasters(),
-		Memory: s.Config.Queue.Memory, Held: collectFor, Clock: s.o.Clock, Log: s.log,
+		Memory: s.Config.Queue.Memory, Held: collectFor, Count: s.countPosts(), Clock: s.o.Clock, Log: s.log,
 		Notices: s.Notices, UnsignedAfter: s.Config.Notices.Unsigned(),
 	}
 }
@@ -143,7 +148,7 @@ func (s *Sealist) inbound(d *distribute.Distributor) (*smtpd.Server, error) {
 		MaxConnections: limits.Connections, MaxRecipients: limits.Recipients, Memory: limits.Memory,
 		IPv4Prefix: limits.IPv4Prefix, IPv6Prefix: limits.IPv6Prefix,
 		Network: smtpd.Limits(limits.ClientNetwork), Domain: smtpd.Limits(limits.ReversePathDomain),
-		Clock: s.o.Clock,
+		Count: s.countClients(), Clock: s.o.Clock,
 	}, s.Store, s.log)
 }
 
@@ -207,18 +212,10 @@ func listen(url string) (door, error) {
 		}
 		return door{l.(socket), scheme + "://" + l.Addr().String(), scheme == "lmtp"}, nil
 	}
-	if info, err := os.Lstat(rest); err == nil && info.Mode().Type() == os.ModeSocket {
-		if err := os.Remove(rest); err != nil {
-			return door{}, err
-		}
-	}
-	l, err := net.Listen("unix", rest)
+	// The mail server beside runs as another user; who may enter the folder may hand in mail.
+	l, err := listenUnix(rest, 0o666)
 	if err != nil {
 		return door{}, err
-	}
-	// The mail server beside runs as another user; who may enter the folder may hand in mail.
-	if err := os.Chmod(rest, 0o666); err != nil {
-		return door{}, errors.Join(err, l.Close())
 	}
 	return door{l.(socket), url, scheme == "lmtp"}, nil
 }

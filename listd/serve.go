@@ -36,6 +36,7 @@ func (s *Sealist) serve(ctx context.Context, g *generation, doors []door) error 
 			}
 		})
 	}
+	context.AfterFunc(ctx, func() { s.phase.Store(stopping) })
 	begin(g)
 	if g.face != nil {
 		stop, err := s.openPages(fail)
@@ -82,6 +83,7 @@ func (s *Sealist) ready(doors []door) {
 	for i, d := range doors {
 		urls[i] = d.url
 	}
+	s.phase.CompareAndSwap(starting, serving)
 	s.log.Info("ready", "listen", urls, "relay", s.nextHops())
 	if s.o.Ready != nil {
 		s.o.Ready(urls)
@@ -120,7 +122,7 @@ func (g *generation) successor(ctx context.Context, c *config.Config) (*generati
 	if _, err := c.KeyPassword(); err != nil && !errors.Is(err, config.ErrNoSecret) {
 		return nil, fmt.Errorf("reading the key password: %w", err)
 	}
-	s := &Sealist{Config: c, Store: g.Store, o: g.o, log: g.log, started: g.started}
+	s := &Sealist{Config: c, Store: g.Store, o: g.o, log: g.log, metrics: g.metrics, started: g.started}
 	next, err := s.assemble(ctx, g.Keyring.Locked() == nil)
 	if err != nil {
 		return nil, errors.Join(err, s.closeParts())

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	netmail "net/mail"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -301,5 +303,70 @@ func TestSignedAttachments(t *testing.T) {
 		if !bytes.Contains(content, []byte("\r\n\r\n"+body)) || !bytes.Contains(content, []byte("DISTRIBUTE "+wallList)) {
 			t.Errorf("%s", content)
 		}
+	}
+}
+
+// TestTheCertificateToEncryptTo: where a list signs with one key and is encrypted to with another, its signed mail brings both.
+func TestTheCertificateToEncryptTo(t *testing.T) {
+	w := newWorld(t)
+	w.give(wallList, w.ca.Issue(wallList, smimetest.SignOnly))
+	signs := w.keys[wallList]
+	w.give(wallList, w.ca.Sub("Issuing CA").Issue(wallList, smimetest.EncryptOnly))
+	w.start()
+	mails := w.waitFor("nobody@example.org", 0, len(w.tell(wallList, "nobody@example.org")))
+	i := slices.IndexFunc(mails, func(m peer.Mail) bool { return parse(t, m.Octets).Header().Get("From") == "<"+wallList+">" })
+	m := smime.Open(parse(t, mails[max(i, 0)].Octets), smime.Options{})
+	s := m.Layers[0].Signers[0]
+	if s.Err != nil || !s.Certificate.Equal(signs.Certificate) || s.EncryptionKeyPreference == nil || !s.EncryptionKeyPreference.Matches(w.keys[wallList].Certificate) || len(m.Layers[0].Certificates) < 4 {
+		t.Errorf("%v, signed by %s, to encrypt to %v, %d certificates", s.Err, s.Certificate.Subject, s.EncryptionKeyPreference, len(m.Layers[0].Certificates))
+	}
+}
+
+// TestOutageOfAnOptionalSeal: what may leave in clear waits an hour for a directory that cannot be asked.
+func TestOutageOfAnOptionalSeal(t *testing.T) {
+	w := newWorld(t).byHand()
+	w.config.Harvest.Enabled = false
+	w.start()
+	alice := w.people["alice"]
+	item, _ := w.settled(w.send(alice.Address, secretList, mail(alice.Address, secretList, smimetest.Encrypt(alice.Sign(text), w.keys[secretList]))))
+	l, err := w.sealist.Store.List(t.Context(), list.MustParseAddress(secretList))
+	w.must(err)
+	folder := filepath.Join(w.dir, "data", "X509-user-certs")
+	w.must(os.Rename(folder, folder+".gone"))
+	before := len(w.sink.To("bob@example.org"))
+	_, nt, _ := w.sealist.Notices.Example(notice.Rejected, l, list.MustParseAddress("bob@example.org"))
+	_, err = w.sealist.Store.QueueNoticesAbout(t.Context(), item.ID, []store.Notice{nt})
+	w.must(err)
+	delayed := func() bool {
+		all, err := w.sealist.Store.Deliveries(t.Context(), store.DeliveryFilter{State: store.DeliveryDelayed})
+		w.must(err)
+		return len(all) == 1 && all[0].Kind == store.KindNotice
+	}
+	w.until("it waits", delayed)
+	w.ahead.Add(int64(50 * time.Minute))
+	w.until("it waits on", func() bool {
+		all, err := w.sealist.Store.Deliveries(t.Context(), store.DeliveryFilter{State: store.DeliveryDelayed})
+		w.must(err)
+		return len(all) == 1 && all[0].Attempts > 1
+	})
+	if n := len(w.sink.To("bob@example.org")); n != before {
+		t.Errorf("%d mails", n-before)
+	}
+	w.ahead.Add(int64(2 * time.Hour))
+	if m := w.waitFor("bob@example.org", before, 1)[0]; !bytes.Contains(m.Octets, []byte("was rejected")) {
+		t.Errorf("%s", m.Octets)
+	}
+}
+
+// TestNewCertificatesAreToldInClear: word of a certificate that was learnt is not sealed to that certificate: it may not be the
+// person's.
+func TestNewCertificatesAreToldInClear(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	mallory := w.people["mallory"]
+	w.settled(w.send(mallory.Address, openList, mail(mallory.Address, openList, smimetest.Encrypt(mallory.Sign(text), w.keys[openList]))))
+	m := w.waitFor(mallory.Address, 0, 1)[0]
+	if h := parse(t, m.Octets).Header(); h.Get("Subject") != "A new certificate will be used to encrypt to you" || !strings.HasPrefix(h.Get("Content-Type"), "multipart/signed") {
+		t.Errorf("%s", m.Octets)
 	}
 }

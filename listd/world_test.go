@@ -49,13 +49,19 @@ type world struct {
 	manual bool           // tasks run by hand only
 	dns    distribute.TXT // nil: the system
 	ahead  atomic.Int64   // nanoseconds that the server's clock is ahead
+	clock  func()         // called when the clock is read; to be set before the server starts
 
 	mu  sync.Mutex
 	log strings.Builder
 }
 
 // now is the server's clock.
-func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
+func (w *world) now() time.Time {
+	if w.clock != nil {
+		w.clock()
+	}
+	return time.Now().Add(time.Duration(w.ahead.Load()))
+}
 
 // Write implements io.Writer for the server's log.
 func (w *world) Write(p []byte) (int, error) {
@@ -137,7 +143,7 @@ func (w *world) file(name string, octets []byte) string {
 func (w *world) open() {
 	w.t.Helper()
 	s, err := listd.Open(w.t.Context(), w.config, listd.Options{
-		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})), KeyIterations: 1000, Clock: w.now, DNS: w.dns, ManualTasks: w.manual,
+		Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})), KeyIterations: 1000, Clock: w.now, DNS: w.dns, ManualTasks: w.manual, FreshMetrics: true,
 		Ready: func(urls []string) { w.ready <- strings.TrimPrefix(urls[0], "smtp://") },
 	})
 	w.must(err)

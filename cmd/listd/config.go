@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealist/sealist/config"
+	"github.com/sealist/sealist/listd"
 	"github.com/sealist/sealist/listd/admin"
 )
 
@@ -58,10 +59,19 @@ func configInit(out io.Writer, g *globals) error {
 // configCheck answers with every mistake and warning; exit status 1 if there
 // are mistakes.
 func configCheck(out, errOut io.Writer, g *globals) error {
-	_, warnings, err := config.Load(g.config)
+	c, warnings, err := config.Load(g.config)
 	var wrong *config.Errors
 	if err != nil && !errors.As(err, &wrong) {
 		return loadError(err, g)
+	}
+	if wrong == nil { // else it is not known where they lie
+		broken, err := listd.CheckTemplates(c)
+		if err != nil {
+			return err
+		}
+		if len(broken) > 0 {
+			wrong = &config.Errors{Mistakes: broken}
+		}
 	}
 	if g.json {
 		answer := struct {

@@ -24,6 +24,37 @@ func try(t *testing.T, args ...string) (status int, out, errOut string) {
 	return status, o.String(), e.String()
 }
 
+// TestConfigCheckReadsTemplates: a template of service mail that would not be used is a mistake.
+func TestConfigCheckReadsTemplates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sealist.yaml")
+	file := filepath.Join(filepath.Dir(path), "data", "templates", "de", "welcome.txt")
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(path, "data_dir: data\nlang: de\nnotices: { unsigned_after: 4h }\n")
+	write(file, "Subject: Hallo {{.list}}\n\nx\n")
+	if status, out, errOut := try(t, "config", "check", "--config", path); status != 0 || out != path+" is good\n" {
+		t.Errorf("status %d\n%s%s", status, out, errOut)
+	}
+	write(file, "Subject: Hallo {{.listt}}\n\nx\n")
+	status, _, errOut := try(t, "config", "check", "--config", path)
+	if status != 1 || !strings.Contains(errOut, file+": notices.dir: ") || !strings.Contains(errOut, "there is no variable listt here") {
+		t.Errorf("status %d\n%s", status, errOut)
+	}
+	for _, wrong := range []string{"notices: { unsigned_after: soon }", "notices: { unsigned_after: 0s }", "lang: es"} {
+		write(path, "data_dir: data\n"+wrong+"\n")
+		if status, _, errOut := try(t, "config", "check", "--config", path); status != 1 {
+			t.Errorf("%s: status %d\n%s", wrong, status, errOut)
+		}
+	}
+}
+
 func TestConfigCommands(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "etc", "sealist.yaml")
 	password := filepath.Join(filepath.Dir(path), "key_password")

@@ -94,16 +94,13 @@ func keyLs(g *globals) *cobra.Command {
 				}
 				var rows [][]string
 				for _, k := range keys {
-					ends, expires := "", ""
+					ends := ""
 					if k.Until != nil {
 						ends = date(*k.Until)
 					}
-					if !k.NotAfter.IsZero() {
-						expires = date(k.NotAfter)
-					}
-					rows = append(rows, []string{k.List.String(), string(k.State), string(k.Use), k.Key, expires, ends, short(k.Fingerprint), k.Subject})
+					rows = append(rows, []string{k.List.String(), string(k.State), string(k.Use), k.Key, date(k.NotAfter), ends, short(k.Fingerprint), k.Subject})
 				}
-				return table(c.OutOrStdout(), []string{"LIST", "STATE", "USE", "KEY", "EXPIRES", "RETIRED ON", "FINGERPRINT", "SUBJECT"}, rows)
+				return table(c.OutOrStdout(), []string{"LIST", "STATE", "USE", "KEY", "UNTIL", "RETIRED ON", "FINGERPRINT", "SUBJECT"}, rows)
 			})
 		}}
 }
@@ -170,7 +167,10 @@ func printKeys(out io.Writer, keys []admin.KeyDetails) error {
 		if i > 0 {
 			fmt.Fprintln(out)
 		}
-		state := string(k.State) + ", " + string(k.Use)
+		state := string(k.State)
+		if k.Use != "both" {
+			state += ", only to " + string(k.Use)
+		}
 		if k.Until != nil {
 			state += ", to be retired on " + date(*k.Until)
 		}

@@ -70,8 +70,8 @@ board@lists.example.org  3        private_smime  open   RSA 2048 until DATE  -  
 open@lists.example.org   0        public         open   none                       -        -
 `)
 	want(t, w.good("key", "ls"), `
-LIST                     STATE   KEY       UNTIL       FINGERPRINT       SUBJECT
-board@lists.example.org  active  RSA 2048  DATE  HEX  CN=The Board,O=Sealist tests
+LIST                     STATE   USE   KEY       UNTIL       RETIRED ON  FINGERPRINT       SUBJECT
+board@lists.example.org  active  both  RSA 2048  2026-09-01  -           0123456789abcdef  CN=The Board,O=Sealist tests
 `)
 	want(t, w.good("audit", "ls", "--limit", "2"), `
 AT                    WHO                     WHAT           LIST                     OBJECT            DETAIL

@@ -47,7 +47,7 @@ func withSession(c *cobra.Command, g *globals, act func(ctx context.Context, s *
 		Domains: settings.Domains, Robot: settings.Robot, Actor: actor, Log: log,
 	}
 	p.Scenarios, p.Facts, p.ReadMessage = parts.Scenarios, parts.Facts(), listd.ReadMessage
-	p.Tokens = parts.Tokens
+	p.Tokens, p.Notices = parts.Tokens, parts.Notices
 	p.Fetcher, p.Graces = parts.Revocation, parts.Graces()
 	p.Scheduler = parts.Tasks(fmt.Sprintf("%s, process %d", actor, os.Getpid()))
 	for _, d := range parts.Directories {

@@ -19,6 +19,7 @@ import (
 	"github.com/sealist/sealist/directory"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/listd/token"
@@ -42,6 +43,7 @@ type Parts struct {
 	Scheduler   Scheduler         // of tasks
 	Scenarios   *scenario.Library // the built-in ones if nil
 	Facts       scenario.Facts    // what scenarios ask
+	Notices     *notice.Notices   // service mail, for who looks at it
 
 	Tokens      *token.Tokens // that people are sent
 	Listmasters []list.Address
@@ -62,6 +64,7 @@ type Caching struct{ Positive, Negative time.Duration }
 // Keyring keeps the lists' keys. *keyring.Keyring is one.
 type Keyring interface {
 	HMAC(ctx context.Context, purpose string, data []byte) ([]byte, error)
+	SigningKey(ctx context.Context, l list.ID, now time.Time) (keyring.Key, bool, error)
 	Add(ctx context.Context, l list.ID, b keyring.Bundle, p keyring.Placing) (keyring.Key, error)
 	Request(ctx context.Context, l list.ID, t keyring.KeyType, use keyring.Use) (store.KeyRow, []byte, error)
 	Activate(ctx context.Context, row store.KeyRow, until time.Time) error

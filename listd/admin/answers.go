@@ -9,6 +9,7 @@ import (
 	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/smime/trust"
 )
 
 // shownMembers is how many members an answer names.
@@ -70,6 +71,9 @@ func (a *Admin) Info(ctx context.Context, r Requester, l list.List) (Done, error
 		lines = append(lines, "posts: encrypted to the list's own certificate, or in clear")
 	default:
 		lines = append(lines, "posts: in clear")
+	}
+	if certs, err := a.published(ctx, l); err == nil {
+		lines = append(lines, "certificate, by its SHA-256 fingerprint: "+InPairs(trust.Fingerprint(certs[0])), "GET "+l.Address.String()+" certificate sends it")
 	}
 	text := l.Address.String()
 	if l.Description != "" {

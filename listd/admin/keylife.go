@@ -36,8 +36,9 @@ func (a *Admin) ActivateKey(ctx context.Context, listText, fingerprint string, u
 		return KeyDetails{}, 0, refused("activate it then", "%s: the certificate is valid from %s", trust.NotYetValid, cert.NotBefore.UTC().Format(time.DateOnly))
 	case now.After(cert.NotAfter):
 		return KeyDetails{}, 0, refused("have a new one issued", "%s: the certificate was valid until %s", trust.Expired, cert.NotAfter.UTC().Format(time.DateOnly))
-	case !until.IsZero() && !until.After(now):
-		return KeyDetails{}, 0, usage("name a day to come, or leave it out and `listmaster key retire` the old key later", "--until is over")
+	}
+	if err := a.checkUntil(until); err != nil {
+		return KeyDetails{}, 0, err
 	}
 	if err := a.Keyring.Activate(ctx, row, until); err != nil {
 		return KeyDetails{}, 0, stateError(err, "activated")
@@ -47,12 +48,20 @@ func (a *Admin) ActivateKey(ctx context.Context, listText, fingerprint string, u
 		facts["until"] = until.UTC().Format(time.RFC3339)
 	}
 	a.audit(ctx, "key activate", l.ID, row.Fingerprint, facts)
-	told, err := a.announceKey(ctx, l, cert)
+	told, err := a.announceKey(ctx, l, cert, until)
 	if err != nil {
 		return KeyDetails{}, told, err
 	}
 	_, details, err := a.keyOf(ctx, l, row.Fingerprint)
 	return details, told, err
+}
+
+// checkUntil refuses an end that is over: the private key would be gone at once.
+func (a *Admin) checkUntil(until time.Time) error {
+	if until.IsZero() || until.After(a.Clock()) {
+		return nil
+	}
+	return usage("name a day to come, or leave it out and `listmaster key retire` the old key later", "--until is over")
 }
 
 // StageKey puts a key that is decrypt-only back among those that wait.
@@ -121,8 +130,8 @@ func stateError(err error, what string) error {
 const announceEvery = 90 * day
 
 // announceKey tells everybody on a list of the certificate that he is to encrypt
-// to, once. Who asks again goes on where it was broken off.
-func (a *Admin) announceKey(ctx context.Context, l list.List, cert *x509.Certificate) (told int, err error) {
+// to, once, and until when mail encrypted to the one before is read. Who asks again goes on where it was broken off.
+func (a *Admin) announceKey(ctx context.Context, l list.List, cert *x509.Certificate, until time.Time) (told int, err error) {
 	if !keyring.UseOf(cert).Encrypts() {
 		return 0, nil // members meet it with the next signed mail
 	}
@@ -130,14 +139,17 @@ func (a *Admin) announceKey(ctx context.Context, l list.List, cert *x509.Certifi
 	if err != nil {
 		return 0, Explain(err)
 	}
-	fingerprint := trust.Fingerprint(cert)
+	fingerprint, end := trust.Fingerprint(cert), ""
+	if !until.IsZero() {
+		end = until.UTC().Format(time.DateOnly)
+	}
 	for some := range slices.Chunk(members, 500) {
 		var notices []store.Notice
 		for _, m := range some {
 			notices = append(notices, store.Notice{Template: notice.NewListCertificate, List: l.ID, To: m.Address,
 				Params: map[string]string{
 					"subject": cert.Subject.String(), "issuer": cert.Issuer.String(), "expires": cert.NotAfter.UTC().Format(time.DateOnly),
-					"fingerprint": InPairs(fingerprint), "robot": a.robotOf(l), notice.Certificates: fingerprint,
+					"fingerprint": InPairs(fingerprint), "robot": a.robotOf(l), "until": end, notice.Certificates: fingerprint,
 				},
 				Key: fmt.Sprintf("%s/%d/%s/%s", notice.NewListCertificate, l.ID, fingerprint, m.Address.Key()), Every: announceEvery})
 		}

@@ -176,7 +176,7 @@ func (a *Admin) install(ctx context.Context, l list.List, pair *readyKey) (finge
 	facts := map[string]string{"subject": key.Certificate.Subject.String(), "state": string(key.State), "use": string(keyring.UseOf(key.Certificate))}
 	a.audit(ctx, "key import", l.ID, key.Fingerprint, facts)
 	if key.State == store.KeyActive {
-		if _, err := a.announceKey(ctx, l, key.Certificate); err != nil {
+		if _, err := a.announceKey(ctx, l, key.Certificate, pair.placing.Until); err != nil {
 			return "", nil, err
 		}
 	}
@@ -223,6 +223,9 @@ func (a *Admin) ImportRobotKey(ctx context.Context, domain string, k KeyImport) 
 }
 
 func (a *Admin) importKey(ctx context.Context, l list.List, k KeyImport) (KeyDetails, []string, error) {
+	if err := a.checkUntil(k.Until); err != nil {
+		return KeyDetails{}, nil, err
+	}
 	rows, err := a.Store.Keys(ctx, l.ID)
 	if err != nil {
 		return KeyDetails{}, nil, Explain(err)
@@ -291,7 +294,7 @@ func keyDetails(l list.List, row store.KeyRow) KeyDetails {
 	if !row.Until.IsZero() {
 		k.Until = &row.Until
 	}
-	if row.State == store.KeyRequested {
+	if len(row.Certificate) == 0 { // requested, or given up
 		k.Fingerprint, k.Addresses, k.Usages = row.Fingerprint, []string{}, []string{}
 		return k
 	}

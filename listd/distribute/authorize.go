@@ -256,7 +256,7 @@ func (d *Distributor) decide(ctx context.Context, item store.Item) (bool, error)
 	var unreadable *unreadableError
 	if errors.As(err, &unreadable) {
 		d.log.Warn("rejected", "spool_id", item.ID, "stage", "authorize", "list", l.Address, "reason", unreadable)
-		return false, d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemRejected, Reason: string(trust.Malformed), Detail: unreadable.Error(),
+		return false, d.commit(ctx, item, store.Decided{Item: item.ID, State: store.ItemRejected, Reason: string(trust.Malformed), Detail: unreadable.Error(),
 			Audit: &store.AuditEntry{Actor: nobody, Action: actionDecide, Detail: map[string]string{"state": string(store.ItemRejected), "reason": string(trust.Malformed)}}})
 	}
 	if err != nil {
@@ -304,7 +304,7 @@ func (d *Distributor) decidePost(ctx context.Context, item store.Item, l list.Li
 		}
 		decided.Notices = append(decided.Notices, asks...)
 	}
-	if err := d.Store.Decide(ctx, decided); err != nil {
+	if err := d.commit(ctx, item, decided); err != nil {
 		return false, fmt.Errorf("writing the decision: %w", err)
 	}
 	crashpoint.At(crashpoint.DistributeDecided)

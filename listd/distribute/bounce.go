@@ -58,7 +58,7 @@ func (d *Distributor) bounce(ctx context.Context, item store.Item, l list.List) 
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		decided.Reason = reasonNoMember
-		return d.Store.Decide(ctx, decided)
+		return d.commit(ctx, item, decided)
 	case err != nil:
 		return err
 	}
@@ -80,7 +80,7 @@ func (d *Distributor) bounce(ctx context.Context, item store.Item, l list.List) 
 	default:
 		decided.Reason = reasonNoFailure
 	}
-	if err := d.Store.Decide(ctx, decided); err != nil {
+	if err := d.commit(ctx, item, decided); err != nil {
 		return fmt.Errorf("writing what came back: %w", err)
 	}
 	d.log.Info("bounce", "spool_id", item.ID, "stage", "bounce", "list", l.Address, "rcpt", member.Address, "reason", decided.Reason, "kind", report.Kind, "status", fact.Status)

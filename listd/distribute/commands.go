@@ -28,7 +28,7 @@ func (d *Distributor) commands(ctx context.Context, item store.Item, l list.List
 		return err
 	}
 	s = m.apply(s)
-	decided := store.Decided{Item: item.ID, State: store.ItemDone, Reason: "commands", MessageID: oneLine(compose.MessageID(outer.Header())), Encrypted: s.Message.Encrypted}
+	decided := store.Decided{Item: item.ID, State: store.ItemDone, Reason: reasonCommands, MessageID: oneLine(compose.MessageID(outer.Header())), Encrypted: s.Message.Encrypted}
 	h := outer.Header()
 	switch {
 	case bounced(item) || automatic(h) || listMail(h):
@@ -58,7 +58,7 @@ func (d *Distributor) commands(ctx context.Context, item store.Item, l list.List
 	if err != nil {
 		return err
 	}
-	if err := d.Store.Decide(ctx, decided); err != nil {
+	if err := d.commit(ctx, item, decided); err != nil {
 		return fmt.Errorf("writing the decision: %w", err)
 	}
 	d.log.Info("commands", "spool_id", item.ID, "stage", "command", "list", l.Address, "to", item.ForwardPath, "reason", decided.Reason, "detail", decided.Detail)

@@ -64,7 +64,7 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, wait bool, 
 	}()
 	p, err := d.current(ctx, item, wait)
 	if errors.Is(err, compose.ErrIdentity) {
-		fill(queue.Cancelled{Reason: err.Error()})
+		fill(queue.Cancelled{Reason: err.Error(), Cause: reasonIdentity})
 		return
 	}
 	if err != nil {
@@ -87,13 +87,13 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, wait bool, 
 		m := slices.IndexFunc(memberships, func(m store.Standing) bool { return m.Role == list.RoleMember })
 		switch {
 		case m < 0:
-			out[i] = queue.Cancelled{Reason: "no longer subscribed"}
+			out[i] = queue.Cancelled{Reason: "no longer subscribed", Cause: causeNotSubscribed}
 		case memberships[m].Suspended:
-			out[i] = queue.Cancelled{Reason: "suspended"}
+			out[i] = queue.Cancelled{Reason: "suspended", Cause: causeSuspended}
 		case memberships[m].Reception == list.ReceiveNoMail:
-			out[i] = queue.Cancelled{Reason: "nomail"}
+			out[i] = queue.Cancelled{Reason: "nomail", Cause: causeReception}
 		case memberships[m].Reception == list.ReceiveNotMe && addresses[n].Same(p.author):
-			out[i] = queue.Cancelled{Reason: "not_me"}
+			out[i] = queue.Cancelled{Reason: "not_me", Cause: causeReception}
 		case memberships[m].Reception == list.ReceiveNotice:
 			out[i] = d.announce(ctx, p, batch[i], d.returnPath(p.list, memberships[m]))
 		default:
@@ -115,7 +115,7 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, wait bool, 
 // tried again soon.
 func delayed(err error) queue.Delayed {
 	if errors.Is(err, errNoMemory) {
-		return queue.Delayed{Reason: err.Error(), Soon: memoryRetry}
+		return queue.Delayed{Reason: err.Error(), Cause: causeMemory, Soon: memoryRetry}
 	}
 	return queue.Delayed{Reason: err.Error()}
 }
@@ -126,14 +126,14 @@ func (d *Distributor) renderSealed(ctx context.Context, p *post, batch []store.D
 	for n, i := range indices {
 		addresses[n] = batch[i].Address.String()
 	}
-	for n, r := range d.Resolver.Resolve(ctx, addresses, resolver.Allowances{Expired: p.list.AllowExpired}) {
+	for n, r := range d.resolve(ctx, addresses, resolver.Allowances{Expired: p.list.AllowExpired}) {
 		i := indices[n]
 		switch {
 		case r.Err != nil:
-			out[i] = queue.Delayed{Reason: r.Err.Error()}
+			out[i] = queue.Delayed{Reason: r.Err.Error(), Cause: causeSource}
 		case len(r.Certificates) == 0:
 			reason := withheldBecause(r)
-			out[i] = queue.Withheld{Reason: reason, Notices: d.noCertificate(ctx, p.list, batch[i].Address, reason)}
+			out[i] = queue.Withheld{Reason: reason, Cause: causeWithheld(r), Notices: d.noCertificate(ctx, p.list, batch[i].Address, reason)}
 		default:
 			out[i] = p.seal(paths[i], p.header[d.reader(ctx, p, batch[i].Address)], r)
 		}

@@ -42,11 +42,11 @@ func (d *Distributor) renderDigest(ctx context.Context, del store.Delivery, wait
 	m := slices.IndexFunc(standing, func(m store.Standing) bool { return m.Role == list.RoleMember })
 	switch {
 	case len(items) == 0:
-		return queue.Cancelled{Reason: "a digest of no posts"}
+		return queue.Cancelled{Reason: "a digest of no posts", Cause: causeNothing}
 	case m < 0:
-		return queue.Cancelled{Reason: "no longer subscribed"}
+		return queue.Cancelled{Reason: "no longer subscribed", Cause: causeNotSubscribed}
 	case standing[m].Suspended:
-		return queue.Cancelled{Reason: "suspended"}
+		return queue.Cancelled{Reason: "suspended", Cause: causeSuspended}
 	}
 	ids := make([]string, len(items))
 	for i, item := range items {
@@ -60,13 +60,13 @@ func (d *Distributor) renderDigest(ctx context.Context, del store.Delivery, wait
 		parts := p.clear[compose.Person]
 		return queue.Copy{ReversePath: d.returnPath(l, standing[m]), Parts: func() ([]relay.Segment, error) { return parts, nil }}
 	}
-	r := d.Resolver.Resolve(ctx, []string{del.Address.String()}, resolver.Allowances{Expired: l.AllowExpired})[0]
+	r := d.resolve(ctx, []string{del.Address.String()}, resolver.Allowances{Expired: l.AllowExpired})[0]
 	switch {
 	case r.Err != nil:
-		return queue.Delayed{Reason: r.Err.Error()}
+		return queue.Delayed{Reason: r.Err.Error(), Cause: causeSource}
 	case len(r.Certificates) == 0:
 		reason := withheldBecause(r)
-		return queue.Withheld{Reason: reason, Notices: d.noCertificate(ctx, l, del.Address, reason)}
+		return queue.Withheld{Reason: reason, Cause: causeWithheld(r), Notices: d.noCertificate(ctx, l, del.Address, reason)}
 	}
 	return p.seal(d.returnPath(l, standing[m]), p.header[compose.Person], r)
 }

@@ -54,6 +54,7 @@ type Parts struct {
 	Held            func(octets int64) // told how much of Memory is in use; nil: nobody is
 	Owner           string             // names this process in leases
 	Wake            func()             // called when there are new deliveries
+	Count           Count              // who counts what happens
 	Standby         func() bool        // whether other servers work on mail and this one does not; nil: never
 	Clock           func() time.Time
 	Log             *slog.Logger
@@ -82,7 +83,7 @@ const (
 	lease       = 2 * time.Minute  // of a claimed post
 	lockedRetry = 10 * time.Second // until a locked list's mail is tried again
 	outageRetry = 30 * time.Second // until a post is tried again after a failure of ours
-	maxClaims   = 8                // of one post without an outcome: it kills the process that works on it
+	maxClaims   = 10               // of one post without an outcome: it kills the process that works on it
 	noticeEvery = 24 * time.Hour   // between two notices of the same kind to the same person about the same list
 	maxAnswers  = 20               // to one address within noticeEvery (invariant 13)
 	expandChunk = 5000             // delivery rows a commit
@@ -224,12 +225,12 @@ func (d *Distributor) lead(ctx context.Context, item store.Item) {
 	defer func() {
 		if p := recover(); p != nil {
 			log.Error("panic, post quarantined", "stage", "distribute", "panic", fmt.Sprintf("%T", p))
-			d.quarantine(ctx, item, "internal_error")
+			d.quarantine(ctx, item, reasonInternal)
 		}
 	}()
 	if item.Claims > maxClaims {
 		log.Error("post quarantined: the server ended each time it was worked on", "claims", item.Claims)
-		d.quarantine(ctx, item, "poison")
+		d.quarantine(ctx, item, reasonPoison)
 		return
 	}
 	err := d.stages(ctx, item)
@@ -275,7 +276,7 @@ func (d *Distributor) postpone(ctx context.Context, item store.Item, reason stri
 
 func (d *Distributor) quarantine(ctx context.Context, item store.Item, reason string) {
 	d.write(ctx, item, "quarantine a post", func(ctx context.Context) error {
-		return d.Store.Decide(ctx, store.Decided{Item: item.ID, State: store.ItemQuarantined, Reason: reason,
+		return d.commit(ctx, item, store.Decided{Item: item.ID, State: store.ItemQuarantined, Reason: reason,
 			Audit: &store.AuditEntry{Actor: nobody, Action: actionDecide, Detail: map[string]string{"state": string(store.ItemQuarantined), "reason": reason}}})
 	})
 }

@@ -20,9 +20,9 @@ const maxForwarded = 20
 // and automatic mail go no further. What came encrypted is passed on sealed, and
 // only if its author is authenticated (invariants 1 and 11).
 func (d *Distributor) forward(ctx context.Context, item store.Item, l list.List, outer *entity.Entity) error {
-	decided := store.Decided{Item: item.ID, State: store.ItemDone, Reason: string(item.Kind) + "_mail", MessageID: oneLine(compose.MessageID(outer.Header()))}
+	decided := store.Decided{Item: item.ID, State: store.ItemDone, Reason: string(item.Kind) + mailSuffix, MessageID: oneLine(compose.MessageID(outer.Header()))}
 	if bounced(item) || automatic(outer.Header()) || listMail(outer.Header()) || compose.FromList(l, outer.Header()) {
-		return d.Store.Decide(ctx, decided)
+		return d.commit(ctx, item, decided)
 	}
 	s, err := d.open(ctx, item, l, outer)
 	if err != nil {
@@ -34,7 +34,7 @@ func (d *Distributor) forward(ctx context.Context, item store.Item, l list.List,
 		if n, ok := d.answerTo(ctx, s, verdict{answer: neutral}); ok {
 			decided.Notices = append(decided.Notices, n)
 		}
-		return d.Store.Decide(ctx, decided)
+		return d.commit(ctx, item, decided)
 	}
 	to, err := d.addressees(ctx, l, item.Kind)
 	if err != nil {
@@ -47,7 +47,7 @@ func (d *Distributor) forward(ctx context.Context, item store.Item, l list.List,
 			Key:    fmt.Sprintf("%s/%d/%s", notice.Forwarded, l.ID, a.Key()), Every: time.Hour, Limit: maxForwarded,
 		})
 	}
-	if err := d.Store.Decide(ctx, decided); err != nil {
+	if err := d.commit(ctx, item, decided); err != nil {
 		return err
 	}
 	d.Parts.Wake()

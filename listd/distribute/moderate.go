@@ -65,7 +65,7 @@ func (d *Distributor) challenge(ctx context.Context, s Submission, v verdict) ([
 	return []store.Notice{{
 		Template: notice.Challenge, List: s.List.ID, To: to,
 		Params: map[string]string{"operation": "A message to", "what": "to distribute a message to " + s.List.Address.String(), "key": key,
-			"robot": d.robot(s.List), "until": moment(d.Clock().Add(challengeFor))},
+			"message_id": compose.MessageID(h), "robot": d.robot(s.List), "until": moment(d.Clock().Add(challengeFor))},
 		Key: notice.Challenge + "/" + to.Key(), Every: noticeEvery, Limit: limit, Stranger: len(held) == 0,
 	}}, nil
 }

@@ -49,34 +49,45 @@ func (d *Distributor) renderNotice(ctx context.Context, del store.Delivery) queu
 
 // serviceMail writes one, signs it, and seals it if it must be, or if it is about an encrypted post and can be.
 func (d *Distributor) serviceMail(ctx context.Context, l list.List, del store.Delivery, nt store.Notice, aboutEncrypted bool, reversePath string) queue.Rendering {
-	sign, err := d.signing(ctx, l, del, nt.Template)
-	if err != nil {
-		return queue.Delayed{Reason: "signing: " + err.Error()}
-	}
-	m, stop := d.written(ctx, l, del, nt, sign)
-	if stop != nil {
-		return stop
-	}
 	to, stop := d.sealedTo(ctx, l, del, nt, aboutEncrypted)
 	if stop != nil {
 		return stop
 	}
-	sealed := len(to.Certificates) > 0
-	if !sealed && sign.options == nil {
-		return queue.Copy{ReversePath: reversePath, Parts: func() ([]relay.Segment, error) { return segment(m.Octets()) }}
+	sign, err := d.signing(ctx, l, del, nt.Template)
+	var r queue.Rendering
+	if err == nil {
+		r, err = d.protected(ctx, l, del, nt, sign, to, reversePath)
 	}
-	content, err := m.Payload(sealed)
-	if err == nil && sign.options != nil {
-		content, err = smime.SignWhole(content, *sign.options)
+	if err != nil && d.unsigned(ctx, del, err) {
+		r, err = d.protected(ctx, l, del, nt, signing{}, to, reversePath)
 	}
 	if err != nil {
-		if sign.options != nil {
-			d.cannotSign(ctx, sign.address, err)
+		return queue.Delayed{Reason: err.Error()}
+	}
+	return r
+}
+
+// protected makes a service mail, signed and sealed as it is said; no certificates: it leaves in clear.
+func (d *Distributor) protected(ctx context.Context, l list.List, del store.Delivery, nt store.Notice, sign signing, to resolver.Result, reversePath string) (queue.Rendering, error) {
+	m, stop := d.written(ctx, l, del, nt, sign)
+	if stop != nil {
+		return stop, nil
+	}
+	sealed := len(to.Certificates) > 0
+	if !sealed && sign.options == nil {
+		return queue.Copy{ReversePath: reversePath, Parts: func() ([]relay.Segment, error) { return segment(m.Octets()) }}, nil
+	}
+	content, err := m.Payload(sealed)
+	if err != nil {
+		return nil, fmt.Errorf("rendering: %w", err)
+	}
+	if sign.options != nil {
+		if content, err = smime.SignWhole(content, *sign.options); err != nil {
+			return nil, &signingError{sign.address, err}
 		}
-		return queue.Delayed{Reason: "rendering: " + err.Error()}
 	}
 	if !sealed {
-		return queue.Copy{ReversePath: reversePath, Parts: func() ([]relay.Segment, error) { return segment(slices.Concat(m.Header(), content.Octets())) }}
+		return queue.Copy{ReversePath: reversePath, Parts: func() ([]relay.Segment, error) { return segment(slices.Concat(m.Header(), content.Octets())) }}, nil
 	}
 	return sealNotice(m, content, to, reversePath)
 }
@@ -119,12 +130,13 @@ func (d *Distributor) written(ctx context.Context, l list.List, del store.Delive
 }
 
 // aboutEncrypted tells whether a notice is about a post that came encrypted. What is answered with the words for all that
-// can go wrong counts as one, whatever it was: nobody learns from the form of an answer (invariant 3).
+// can go wrong counts as one, whatever it was: nobody learns from the form of an answer (invariant 3). What tells somebody
+// about his certificates does not count: he has none, or the one that it would be sealed to may not be his.
 func (d *Distributor) aboutEncrypted(ctx context.Context, del store.Delivery) (bool, error) {
-	if del.Notice.Template == notice.NotAccepted {
+	switch {
+	case del.Notice.Template == notice.NotAccepted:
 		return true, nil
-	}
-	if del.Item == "" {
+	case del.Item == "" || del.Notice.Template == notice.CertificateAdded || del.Notice.Template == notice.NoCertificate:
 		return false, nil
 	}
 	item, err := d.Store.Item(ctx, del.Item)
@@ -156,15 +168,15 @@ func (d *Distributor) sealedTo(ctx context.Context, l list.List, del store.Deliv
 }
 
 // sealNotice encrypts service mail to its addressee.
-func sealNotice(m notice.Message, content *entity.Entity, to resolver.Result, reversePath string) queue.Rendering {
+func sealNotice(m notice.Message, content *entity.Entity, to resolver.Result, reversePath string) (queue.Rendering, error) {
 	header, err := m.SealedHeader()
 	if err != nil {
-		return queue.Delayed{Reason: "rendering: " + err.Error()}
+		return nil, fmt.Errorf("rendering: %w", err)
 	}
 	sealer, err := smime.NewSealer(content, cms.AES256CBC)
 	if err != nil {
-		return queue.Delayed{Reason: err.Error()}
+		return nil, err
 	}
 	p := &post{sealer: sealer, cipher: cms.AES256CBC, tails: map[*byte]relay.Segment{}}
-	return p.seal(reversePath, header, to)
+	return p.seal(reversePath, header, to), nil
 }

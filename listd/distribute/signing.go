@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ func (s signing) date(queued time.Time) time.Time {
 }
 
 // signing returns how a notice is signed: by its list, or if it is of no list by the robot of the first domain, where
-// these have a key that may sign. An error means that there is one and that it cannot be used: the mail waits.
+// these have a key that may sign. A signingError means that there is one and that it cannot be used: the mail waits.
 func (d *Distributor) signing(ctx context.Context, l list.List, del store.Delivery, template string) (signing, error) {
 	if template == notice.SigningFailed {
 		return signing{}, nil
@@ -42,25 +43,55 @@ func (d *Distributor) signing(ctx context.Context, l list.List, del store.Delive
 	now := d.Clock()
 	key, ok, err := d.Keyring.SigningKey(ctx, signer.ID, now)
 	switch {
-	case err == nil && !ok:
-		return signing{}, nil
-	case err == nil:
-		s := signing{signer.Address, &smime.SignOptions{
-			Certificate: key.Certificate, Chain: key.Chain, Capabilities: true, SigningCertificate: true, SigningTime: del.Created,
-		}}
-		s.options.Signer, _ = key.Signer()
-		if del.Created.Before(key.Certificate.NotBefore) {
-			s.options.SigningTime = now
+	case errors.Is(err, keyring.ErrLocked) || errors.Is(err, keyring.ErrNotNow):
+		return signing{}, &signingError{signer.Address, err}
+	case err != nil || !ok:
+		return signing{}, err
+	}
+	s := signing{signer.Address, &smime.SignOptions{
+		Certificate: key.Certificate, Chain: key.Chain, Capabilities: true, SigningCertificate: true, SigningTime: del.Created,
+	}}
+	s.options.Signer, _ = key.Signer()
+	if del.Created.Before(key.Certificate.NotBefore) {
+		s.options.SigningTime = now
+	}
+	keys, err := d.Keyring.Keys(ctx, signer.ID)
+	if err != nil {
+		return signing{}, err
+	}
+	if to, ok := keyring.Encrypting(keys, now); ok && to.Fingerprint != key.Fingerprint { // people take from here what they encrypt to
+		s.options.EncryptionCertificate = to.Certificate
+		for _, c := range to.Chain {
+			if !slices.ContainsFunc(key.Chain, c.Equal) {
+				s.options.Chain = append(slices.Clip(s.options.Chain), c)
+			}
 		}
-		return s, nil
-	case d.UnsignedAfter > 0 && now.Sub(del.Created) >= d.UnsignedAfter:
-		d.log.Warn("service mail leaves unsigned, as notices.unsigned_after says", "list", signer.Address, "delivery", del.ID, "err", err)
-		return signing{}, nil
 	}
-	if errors.Is(err, keyring.ErrLocked) || errors.Is(err, keyring.ErrNotNow) {
-		d.cannotSign(ctx, signer.Address, err)
+	return s, nil
+}
+
+// signingError says that a list has a key, and that nothing can be signed with it now.
+type signingError struct {
+	signer list.Address
+	err    error
+}
+
+func (e *signingError) Error() string { return "signing: " + e.err.Error() }
+func (e *signingError) Unwrap() error { return e.err }
+
+// unsigned tells what becomes of a mail that cannot be signed: true if it has waited as long as the site lets it, and leaves
+// unsigned; else it waits, and the listmasters are told.
+func (d *Distributor) unsigned(ctx context.Context, del store.Delivery, err error) bool {
+	var failed *signingError
+	if !errors.As(err, &failed) {
+		return false
 	}
-	return signing{}, err
+	if d.UnsignedAfter > 0 && d.Clock().Sub(del.Created) >= d.UnsignedAfter {
+		d.log.Warn("service mail leaves unsigned, as notices.unsigned_after says", "list", failed.signer, "delivery", del.ID, "err", failed.err)
+		return true
+	}
+	d.cannotSign(ctx, failed.signer, failed.err)
+	return false
 }
 
 // signer is the list or robot that signs the notices of a list; the zero list: nobody does.

@@ -37,7 +37,7 @@ var rooms = map[string][]string{
 	"listd/list":       {"config"},
 	"listd/scenario":   {"listd/list"},
 	"listd/store":      {"listd/list", "listd/bounce", "directory", "listd/crashpoint"},
-	"listd/keyring":    {"listd/list", "listd/store", "smime/trust"},
+	"listd/keyring":    {"listd/list", "listd/store", "smime/cms", "smime/trust"},
 	"listd/datasource": {"listd/list", "listd/store", "directory", "directory/ldap"},
 	"listd/smtpd":      {"listd/list", "listd/store", "listd/bounce", "listd/crashpoint"},
 	"listd/compose":    {"listd/list", "smime", "smime/entity"},

@@ -138,7 +138,7 @@ func TestAPostReachesEveryMemberSealed(t *testing.T) {
 		}
 	}
 	for address, reason := range without {
-		checkNotice(t, sink.To(address), string(content))
+		checkNotice(t, sink.To(address), string(content), func(m []byte) ([]byte, error) { return openssl.Verify(m, [][]byte{ca.Certificate.Raw}) })
 		checkDelivery(t, posts[1], address, reason)
 	}
 }
@@ -180,8 +180,9 @@ func checkHeader(t *testing.T, c peer.Mail, l letter) {
 	}
 }
 
-// checkNotice wants one mail, a note in clear that holds nothing of the content.
-func checkNotice(t *testing.T, mails []peer.Mail, content string) {
+// checkNotice wants one mail, a note in clear that holds nothing of the content, under the list's signature, which Postfix has
+// left whole.
+func checkNotice(t *testing.T, mails []peer.Mail, content string, verify func([]byte) ([]byte, error)) {
 	t.Helper()
 	if len(mails) != 1 {
 		t.Errorf("%d mails instead of one note", len(mails))
@@ -191,8 +192,11 @@ func checkNotice(t *testing.T, mails []peer.Mail, content string) {
 	if m.ReversePath != "" || !strings.HasPrefix(header(t, m).Get("Auto-Submitted"), "auto-") {
 		t.Errorf("the note to %v comes from <%s>, Auto-Submitted: %q", m.ForwardPaths, m.ReversePath, header(t, m).Get("Auto-Submitted"))
 	}
-	if strings.Contains(string(m.Octets), content) || strings.Contains(string(m.Octets), "pkcs7") {
+	if strings.Contains(string(m.Octets), content) || strings.Contains(string(m.Octets), "pkcs7-mime") {
 		t.Errorf("the note to %v holds the content, or something encrypted:\n%s", m.ForwardPaths, m.Octets)
+	}
+	if text, err := verify(m.Octets); err != nil || !strings.Contains(string(text), "What was found: ") {
+		t.Errorf("the note to %v: %v\n%s", m.ForwardPaths, err, text)
 	}
 }
 

@@ -150,7 +150,7 @@ func isBER(err error) bool {
 func named(err error) error {
 	text := err.Error()
 	switch {
-	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption):
+	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption), strings.Contains(text, "incorrect padding"):
 		return ErrBundlePassword
 	case strings.Contains(text, "exactly one key bag"):
 		return ErrTwoKeys

@@ -33,7 +33,8 @@ func (k *Keyring) Install(ctx context.Context, id list.ID, b Bundle) (Key, error
 
 // Add checks a key pair and keeps it for a list, encrypted under the key
 // password. Active keys whose every use it takes over become decrypt-only. A
-// Bundle without private key belongs to a key that was requested here.
+// Bundle without private key belongs to a key that was requested here, or renews
+// the certificate of one.
 //
 // Errors: those of Bundle.Check, ErrNoRequest, ErrLocked, ErrNoPassword,
 // store.ErrExists, store.ErrKeyTaken.
@@ -73,7 +74,7 @@ func (k *Keyring) Add(ctx context.Context, id list.ID, b Bundle, p Placing) (Key
 		} else {
 			c.Replace = succeeded(rows, row, row.Since, p.Until)
 		}
-		if request == nil {
+		if request == nil || request.State != store.KeyRequested {
 			c.Add = []store.KeyRow{row}
 		} else {
 			row.ID = request.ID
@@ -103,7 +104,9 @@ func (k *Keyring) change(ctx context.Context, f func(o *opened) (store.KeyChange
 		err = k.store.ChangeKeys(ctx, c)
 		changed := errors.Is(err, store.ErrSecretChanged)
 		if changed {
-			k.opened = nil // begin looks at it anew, and may find that the password is wrong now
+			if err := k.renew(ctx); err != nil { // the password is wrong now; what is open stays so
+				return err
+			}
 		}
 		if attempt == maxAttempts || !changed && !errors.Is(err, store.ErrKeysChanged) {
 			return err

@@ -186,8 +186,11 @@ func openPKCS8(der []byte, password string, cert *x509.Certificate) (crypto.Priv
 		return nil, err
 	}
 	key, _, _, err := pkcs12.DecodeChain(file, password)
-	if err == nil {
+	switch {
+	case err == nil:
 		return key, nil
+	case isBER(err): // one wrong password of 256 yields good padding
+		return nil, ErrBundlePassword
 	}
 	return nil, named(err)
 }

@@ -20,9 +20,9 @@ import (
 	"github.com/sealist/sealist/listd/store"
 )
 
-// ErrNoRequest: a certificate came without private key, and no key that was
-// requested here for the list is its own.
-var ErrNoRequest = errors.New("no key requested for the list belongs to the certificate")
+// ErrNoRequest: a certificate came without private key, and no key that is kept
+// here for the list is its own.
+var ErrNoRequest = errors.New("no key that is kept for the list belongs to the certificate")
 
 // KeyType is a kind of key that can be made here.
 type KeyType string
@@ -127,8 +127,8 @@ func keyUsageBits(private crypto.Signer, use Use) asn1.BitString {
 	return asn1.BitString{Bytes: []byte{bits}, BitLength: length}
 }
 
-// requested finds the key that waits for one of the certificates of b, and
-// completes b with it.
+// requested finds the key that one of the certificates of b belongs to, and
+// completes b with it: one that waits for it, or one whose certificate is renewed.
 func (k *Keyring) requested(o *opened, rows []store.KeyRow, b *Bundle) (*store.KeyRow, error) {
 	row := b.answers(rows)
 	if row == nil {
@@ -142,15 +142,15 @@ func (k *Keyring) requested(o *opened, rows []store.KeyRow, b *Bundle) (*store.K
 	return row, nil
 }
 
-// Answers tells whether one of the certificates belongs to a key that was
-// requested, and makes it the bundle's own: files have the chain in any order.
+// Answers tells whether one of the certificates belongs to a key that is kept,
+// and makes it the bundle's own: files have the chain in any order.
 func (b *Bundle) Answers(rows []store.KeyRow) bool { return b.answers(rows) != nil }
 
 func (b *Bundle) answers(rows []store.KeyRow) *store.KeyRow {
 	all := append([]*x509.Certificate{b.Certificate}, b.Chain...)
 	for i, cert := range all {
 		for _, row := range rows {
-			if row.State == store.KeyRequested && row.PublicKey == publicKey(cert) {
+			if len(row.PKCS8) > 0 && row.PublicKey == publicKey(cert) {
 				b.Certificate, b.Chain = cert, slices.Concat(all[:i], all[i+1:])
 				return &row
 			}

@@ -39,5 +39,17 @@ func (k *Keyring) SigningKey(ctx context.Context, id list.ID, now time.Time) (Ke
 // signs tells whether a key is kept to sign with.
 func signs(row store.KeyRow) bool {
 	cert, err := x509.ParseCertificate(row.Certificate)
-	return err == nil && row.State == Active && MaySign(cert)
+	return err == nil && row.State == store.KeyActive && MaySign(cert)
+}
+
+// Encrypting returns the key people are to encrypt to at a time: of the active ones that are valid then and may be encrypted
+// to the one that was activated last. False if there is none.
+func Encrypting(keys []Key, now time.Time) (Key, bool) {
+	var newest Key
+	for _, k := range keys {
+		if k.State == store.KeyActive && mayEncrypt(k.Certificate) && validAt(k.Certificate, now) && (newest.Certificate == nil || k.Since.After(newest.Since)) {
+			newest = k
+		}
+	}
+	return newest, newest.Certificate != nil
 }

@@ -3,6 +3,7 @@ package notice_test
 import (
 	"fmt"
 	"mime"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -233,4 +234,24 @@ func bracketed(s string) string {
 		return ""
 	}
 	return "<" + s + ">"
+}
+
+// TestDocumented: the page names every notice, and each of its variables.
+func TestDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/notices.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range newNotices(t, notice.Site{}).Names(list.List{}, "") {
+		_, row, ok := strings.Cut(string(page), "| `"+e.Name+"` | ")
+		row, _, _ = strings.Cut(row, "\n")
+		if !ok || strings.Contains(row, "an answer") != e.Answer || strings.Contains(row, "of no list") != notice.OfSite(e.Name) {
+			t.Errorf("%s: %s", e.Name, row)
+		}
+		for _, v := range e.Variables {
+			if !strings.Contains(row, "`"+v+"`") {
+				t.Errorf("%s: nothing of %s", e.Name, v)
+			}
+		}
+	}
 }

@@ -2,10 +2,13 @@ package notice
 
 import (
 	"maps"
+	"mime"
 	"slices"
+	"strings"
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
+	"github.com/sealist/sealist/smime/entity"
 )
 
 // Entry is a notice that there is.
@@ -68,7 +71,7 @@ func (n *Notices) example(name string, l list.List, to list.Address) (list.List,
 	}
 	nt := store.Notice{Template: name, List: l.ID, To: to, Params: maps.Clone(examples), Lines: []string{"the first of several lines", "the second"}}
 	for name := range n.shipped[list.English][name].variables {
-		if nt.Params[name] == "" && name != lineList && !slices.Contains(common, name) {
+		if _, ok := nt.Params[name]; !ok && name != lineList && !slices.Contains(common, name) {
 			nt.Params[name] = "(" + name + ")"
 		}
 	}
@@ -83,12 +86,15 @@ func (n *Notices) example(name string, l list.List, to list.Address) (list.List,
 
 // examples are values of the variables that notices have. A variable that is not here is shown by its own name.
 var examples = map[string]string{
+	"address":     "team@lists.example.org",
 	"added":       "alice@example.net",
 	"count":       "3",
 	"counts":      "yes",
 	"date":        "Mon, 23 Nov 2026 09:30:00 +0100",
+	"days":        "14",
 	"description": "what the list is for",
 	"email":       "bob@example.org",
+	"expired":     "",
 	"expires":     "2028-11-23",
 	"failed":      "1",
 	"fingerprint": "3f8a5d0c2b7e914466a1d90e5c7b20f8d4e6a3b19c58072fe1d3b4a6978c5e02",
@@ -115,4 +121,21 @@ var examples = map[string]string{
 	"what":        "to put alice@example.org on the list team@lists.example.org",
 	"why":         "editorkey",
 	"withheld":    "2",
+}
+
+// Read returns the message in clear as a person reads it: names and values of its fields, and the text, in lines that end in LF.
+func (m Message) Read() (header [][2]string, text string, err error) {
+	e, err := entity.Parse(m.Octets(), entity.DefaultLimits())
+	if err != nil {
+		return nil, "", err
+	}
+	for _, f := range e.Header() {
+		value := f.Value()
+		if decoded, err := new(mime.WordDecoder).DecodeHeader(value); err == nil {
+			value = decoded
+		}
+		header = append(header, [2]string{f.Name, value})
+	}
+	octets, err := e.Decoded()
+	return header, strings.ReplaceAll(string(octets), "\r\n", "\n"), err
 }

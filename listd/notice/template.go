@@ -17,6 +17,9 @@ const (
 	maxText     = 256 << 10 // of what it makes
 )
 
+// maxWithin is how many actions, and words in them, may stand within ranges: what is done for every line.
+const maxWithin = 100
+
 // ErrTemplate is wrapped by every error that says what is wrong with a template.
 var ErrTemplate = errors.New("template of service mail")
 
@@ -95,6 +98,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 type checker struct {
 	allowed   map[string]bool
 	variables map[string]bool
+	within    int // actions within ranges so far
 	err       error
 }
 
@@ -104,12 +108,23 @@ func (c *checker) fail(n parse.Node, format string, args ...any) {
 	}
 }
 
+// count counts what is done for every line.
+func (c *checker) count(n parse.Node, within bool) {
+	if within {
+		c.within++
+	}
+	if c.within > maxWithin {
+		c.fail(n, "more than %d actions and words stand within {{range .%s}}", maxWithin, lineList)
+	}
+}
+
 // nodes checks a list of nodes; within tells whether it stands in a range.
 func (c *checker) nodes(l *parse.ListNode, within bool) {
 	if l == nil {
 		return
 	}
 	for _, n := range l.Nodes {
+		c.count(n, within)
 		switch n := n.(type) {
 		case *parse.TextNode, *parse.CommentNode:
 		case *parse.ActionNode:
@@ -143,6 +158,7 @@ func (c *checker) pipe(p *parse.PipeNode, within bool) {
 		return
 	}
 	for i, arg := range p.Cmds[0].Args {
+		c.count(arg, within)
 		switch arg := arg.(type) {
 		case *parse.IdentifierNode:
 			if i != 0 || !slices.Contains(functions, arg.Ident) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
@@ -76,6 +77,8 @@ func TestOverrides(t *testing.T) {
 		"not UTF-8":              "Subject: a\n\n\xff\n",
 		"a control":              "Subject: a\n\n\x1b[2J\n",
 		"a line end of its own":  "Subject: a\n\nx\rBcc: e\n",
+		"much for every line":    "Subject: a\n\n{{range .lines}}" + strings.Repeat("{{if eq . \"\"}}{{end}}", 101) + "{{end}}\n",
+		"many words":             "Subject: a\n\n{{range .lines}}{{if eq ." + strings.Repeat(" \"\"", 200) + "}}{{end}}{{end}}\n",
 		"lines where none stand": "Subject: a\n\n{{.lines}}\n",
 	} {
 		log.Reset()
@@ -137,4 +140,43 @@ func TestLargeTemplate(t *testing.T) {
 	if got := parse(t, m.Octets()).Header().Get("Subject"); got == "large" || len(m.Octets()) > 512<<10 {
 		t.Errorf("%q, %d octets", got, len(m.Octets()))
 	}
+}
+
+// TestWorstTemplate: the dearest template that is taken ends soon, with all the lines that a notice may have.
+func TestWorstTemplate(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "en/command_report.txt", "Subject: a\n\n{{range .lines}}"+strings.Repeat("{{if eq . \"\"}}{{end}}", 24)+"{{end}}x\n")
+	n := newNotices(t, notice.Site{Dir: dir})
+	l, nt, _ := n.Example("command_report", team(""), list.Address{})
+	for range 5000 {
+		nt.Lines = append(nt.Lines, "x")
+	}
+	begin := time.Now()
+	if got := parse(t, render(t, n, l, nt).Octets()).Header().Get("Subject"); got != "a" {
+		t.Errorf("%q", got)
+	}
+	t.Log(time.Since(begin))
+}
+
+// FuzzTemplate: whatever lies in the folder, a mail comes out with the fields of service mail, in bounds.
+func FuzzTemplate(f *testing.F) {
+	f.Add("Subject: {{.list}}\n\n{{range .lines}}{{.}}{{end}}{{if eq .robot \"x\"}}{{.owner}}{{else}}{{.to}}{{end}}\n")
+	f.Add("Subject: a\n\n{{range .lines}}{{range .lines}}{{.}}{{end}}{{end}}\n")
+	f.Add("Subject: {{if .robot}}a\n\nb{{end}}\n\nc\n")
+	f.Add("Subject: \n\n\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		dir := t.TempDir()
+		write(t, dir, "en/welcome.txt", text)
+		n := newNotices(t, notice.Site{Dir: dir})
+		l, nt, _ := n.Example("welcome", team(""), list.Address{})
+		nt.Lines = []string{"a", "b"}
+		m := render(t, n, l, nt)
+		octets := m.Octets()
+		if len(octets) > 1<<20 || header(t, m) != "From To Subject Date Message-ID Auto-Submitted X-Auto-Response-Suppress MIME-Version Content-Type Content-Transfer-Encoding" {
+			t.Errorf("%s", octets)
+		}
+		if _, err := parse(t, octets).Decoded(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -30,7 +30,7 @@ const Patience = 30 * time.Second
 
 // debianPackage says what to install for each program that tests use.
 var debianPackage = map[string]string{
-	"slapd": "slapd", "slapadd": "slapd", "ldapsearch": "ldap-utils",
+	"slapd": "slapd", "slapadd": "slapd", "ldapsearch": "ldap-utils", "ldapmodify": "ldap-utils",
 	"postfix": "postfix", "postqueue": "postfix", "smtp-source": "postfix", "smtp-sink": "postfix",
 	"openssl": "openssl", "gpgsm": "gpgsm", "gpg-agent": "gpg-agent", "gpgconf": "gpgconf",
 	"cmsutil": "libnss3-tools", "certutil": "libnss3-tools", "pk12util": "libnss3-tools",

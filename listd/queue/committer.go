@@ -63,6 +63,7 @@ func (c *committer) write(ctx context.Context, batch []store.Outcome) {
 		if err == nil {
 			c.q.moved.Beat()
 			c.tell(ctx, batch, subjects)
+			c.count(batch, subjects)
 			crashpoint.At(crashpoint.QueueResultCommitted)
 			if slices.ContainsFunc(batch, func(o store.Outcome) bool { return len(o.Notices) > 0 }) {
 				c.q.Wake()
@@ -72,6 +73,16 @@ func (c *committer) write(ctx context.Context, batch []store.Outcome) {
 		c.q.inHand.keep(batch, subjects)
 		c.q.log.Error("cannot write results, trying again in a second", "results", len(batch), "err", err)
 		pause(ctx, time.Second)
+	}
+}
+
+// count counts every result.
+func (c *committer) count(batch []store.Outcome, subjects []subject) {
+	if c.q.o.Count == nil {
+		return
+	}
+	for i, o := range batch {
+		c.q.o.Count(subjects[i].kind, o)
 	}
 }
 

@@ -12,6 +12,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,15 +50,20 @@ type Copy struct {
 // Withheld is a copy that may not go, because there is nothing to seal it to.
 type Withheld struct {
 	Reason  string
+	Cause   string         // the same in a word that the Renderer counts under
 	Notices []store.Notice // who is told
 }
 
 // Cancelled is a copy that nobody is entitled to any more.
-type Cancelled struct{ Reason string }
+type Cancelled struct {
+	Reason string
+	Cause  string // likewise
+}
 
 // Delayed is a delivery that cannot be judged now: a source is out of reach.
 type Delayed struct {
 	Reason string
+	Cause  string        // likewise; "": CauseInternal
 	Soon   time.Duration // it is tried again after so long, and it counts for no attempt; 0: after the usual wait
 }
 
@@ -68,17 +74,18 @@ func (Delayed) rendering()   {}
 
 // Options are the queue's settings.
 type Options struct {
-	Owner    string                            // names this process in leases
-	Workers  int                               // deliveries in hand at the relay at once; default 8
-	Batch    int                               // deliveries a worker takes at most; default 100
-	Lease    time.Duration                     // how long a claim lasts without renewal; default 2m
-	RetryMin time.Duration                     // wait after the first temporary failure, doubled by each further one; default 1m
-	RetryMax time.Duration                     // the longest wait; default 1h
-	Lifetime time.Duration                     // after which a delivery that still fails is given up; default 5d
-	Standby  func() bool                       // whether others deliver and this one does not; nil: never
-	Clock    func() time.Time                  // default time.Now
-	Jitter   func(time.Duration) time.Duration // shortens a wait, so that what failed together does not return together; default by up to a fifth
-	Log      *slog.Logger                      // default discards
+	Owner    string                                  // names this process in leases
+	Workers  int                                     // deliveries in hand at the relay at once; default 8
+	Batch    int                                     // deliveries a worker takes at most; default 100
+	Lease    time.Duration                           // how long a claim lasts without renewal; default 2m
+	RetryMin time.Duration                           // wait after the first temporary failure, doubled by each further one; default 1m
+	RetryMax time.Duration                           // the longest wait; default 1h
+	Lifetime time.Duration                           // after which a delivery that still fails is given up; default 5d
+	Standby  func() bool                             // whether others deliver and this one does not; nil: never
+	Count    func(store.DeliveryKind, store.Outcome) // told of every result that was written; nil: nobody is
+	Clock    func() time.Time                        // default time.Now
+	Jitter   func(time.Duration) time.Duration       // shortens a wait, so that what failed together does not return together; default by up to a fifth
+	Log      *slog.Logger                            // default discards
 }
 
 // Queue delivers. Make one with New and start it with Run.
@@ -302,15 +309,16 @@ func (q *Queue) judge(ctx context.Context, batch []store.Delivery, c *committer)
 		case Copy:
 			ready = append(ready, sendable{d, r})
 		case Withheld:
-			c.add(store.Outcome{Delivery: d.ID, State: store.DeliveryWithheld, Attempts: d.Attempts, Reason: r.Reason, Notices: r.Notices})
+			c.add(store.Outcome{Delivery: d.ID, State: store.DeliveryWithheld, Attempts: d.Attempts, Reason: r.Reason, Cause: r.Cause, Notices: r.Notices})
 		case Cancelled:
-			c.add(store.Outcome{Delivery: d.ID, State: store.DeliveryCancelled, Attempts: d.Attempts, Reason: r.Reason})
+			c.add(store.Outcome{Delivery: d.ID, State: store.DeliveryCancelled, Attempts: d.Attempts, Reason: r.Reason, Cause: r.Cause})
 		case Delayed:
+			cause := cmp.Or(r.Cause, CauseInternal)
 			if r.Soon > 0 {
-				c.add(store.Outcome{Delivery: d.ID, State: store.DeliveryDelayed, Attempts: d.Attempts, NextAt: q.o.Clock().Add(r.Soon), Reason: r.Reason})
+				c.add(store.Outcome{Delivery: d.ID, State: store.DeliveryDelayed, Attempts: d.Attempts, NextAt: q.o.Clock().Add(r.Soon), Reason: r.Reason, Cause: cause})
 				continue
 			}
-			c.add(q.later(d, store.Outcome{Reason: r.Reason}))
+			c.add(q.later(d, store.Outcome{Reason: r.Reason, Cause: cause}))
 		}
 	}
 	return ready
@@ -328,7 +336,7 @@ func (q *Queue) rested(batch []store.Delivery, c *committer) (others []store.Del
 			continue
 		}
 		c.add(store.Outcome{Delivery: d.ID, State: store.DeliveryDelayed, Attempts: d.Attempts, NextAt: until.Add(q.o.RetryMin - q.o.Jitter(q.o.RetryMin)),
-			Reason: "the next hop puts off mail to " + d.Address.Domain()})
+			Reason: "the next hop puts off mail to " + d.Address.Domain(), Cause: CauseDomainRests})
 	}
 	return others
 }
@@ -372,7 +380,7 @@ func (q *Queue) send(soft, hard context.Context, ready []sendable, c *committer)
 			n++
 			parts, err := q.parts(s)
 			if err != nil {
-				c.add(q.later(s.delivery, store.Outcome{Reason: "sealing: " + err.Error()}))
+				c.add(q.later(s.delivery, store.Outcome{Reason: "sealing: " + err.Error(), Cause: CauseInternal}))
 				continue
 			}
 			return relay.Transaction{
@@ -398,7 +406,7 @@ func (q *Queue) send(soft, hard context.Context, ready []sendable, c *committer)
 		for _, s := range ready[n:] {
 			c.add(store.Outcome{
 				Delivery: s.delivery.ID, State: store.DeliveryDelayed, Attempts: s.delivery.Attempts,
-				NextAt: q.o.Clock().Add(wait), Reason: reason,
+				NextAt: q.o.Clock().Add(wait), Reason: reason, Cause: CauseNextHop,
 			})
 		}
 		return
@@ -414,18 +422,21 @@ func (q *Queue) outcome(s sendable, r relay.Result) store.Outcome {
 	o := store.Outcome{
 		Delivery: s.delivery.ID, Attempts: s.delivery.Attempts + 1,
 		Code: r.Code, Enhanced: r.Enhanced, Text: r.Text,
-		Certificate: s.copy.Certificates, Cipher: s.copy.Cipher,
+		Certificate: s.copy.Certificates, Cipher: s.copy.Cipher, TLS: r.TLS,
 	}
 	switch r.Class {
 	case relay.Relayed:
 		o.State = store.DeliveryRelayed
 	case relay.Permanent:
-		o.State, o.Reason = store.DeliveryFailed, "refused by the next hop"
+		o.State, o.Reason, o.Cause = store.DeliveryFailed, "refused by the next hop", CauseRefused
 		if r.Err != nil {
-			o.Reason = r.Err.Error()
+			o.Reason, o.Cause = r.Err.Error(), CauseUnsendable
 		}
 		o.Failure = failure(s.delivery, r)
 	default:
+		if o.Cause = CausePutOff; r.Code == 0 {
+			o.Cause = CauseNextHop
+		}
 		if r.Err != nil {
 			o.Reason = r.Err.Error()
 		}
@@ -445,7 +456,7 @@ func (q *Queue) later(d store.Delivery, o store.Outcome) store.Outcome {
 	now := q.o.Clock()
 	o.Delivery, o.Attempts = d.ID, d.Attempts+1
 	if now.Sub(d.Created) > q.o.Lifetime {
-		o.State = store.DeliveryFailed
+		o.State, o.Cause = store.DeliveryFailed, CauseLifetime
 		o.Reason = fmt.Sprintf("given up after %s: %s", q.o.Lifetime, o.Reason)
 		return o
 	}

@@ -193,7 +193,7 @@ func (s *sending) flush(c *conn, sent, cur *taken) error {
 	code, unread := c.read(min(s.hop.c.CommandTimeout, time.Second))
 	switch {
 	case unread == nil && (code/100 != 2 || stage == StageFinal):
-		s.settle(sent, c.last().result(stage))
+		s.settle(c, sent, c.last().result(stage))
 	case stage == StageFinal:
 		s.tell(sent, Result{Stage: stage, Err: fmt.Errorf("%w (%w)", ErrUnconfirmed, err)})
 	default:
@@ -214,7 +214,7 @@ func (s *sending) final(c *conn, sent *taken) error {
 		return err
 	}
 	r := c.last()
-	s.settle(sent, r.result(StageFinal))
+	s.settle(c, sent, r.result(StageFinal))
 	if code == closing {
 		return r
 	}
@@ -233,7 +233,7 @@ func (s *sending) opened(c *conn, cur *taken) (goAhead bool, err error) {
 		s.keep(cur)
 		return false, fmt.Errorf("%w: %w", errUnwilling, refusal)
 	case refusal.code != 0:
-		s.settle(cur, refusal.result(stage))
+		s.settle(c, cur, refusal.result(stage))
 		return false, err
 	case err != nil:
 		s.interrupted(c, cur, stage, err)
@@ -270,9 +270,10 @@ func (s *sending) keep(ts ...*taken) {
 	}
 }
 
-// settle reports a transaction that the next hop has decided on.
-func (s *sending) settle(t *taken, r Result) {
+// settle reports a transaction that the next hop has decided on, over c.
+func (s *sending) settle(c *conn, t *taken, r Result) {
 	s.settled++
+	r.TLS = c.tls
 	s.tell(t, r)
 }
 

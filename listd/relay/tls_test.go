@@ -101,9 +101,9 @@ func TestTLS(t *testing.T) {
 			if o.err != nil || len(mails) != 3 {
 				t.Fatalf("%v, %d mails", o.err, len(mails))
 			}
-			for _, m := range mails {
-				if m.TLS != c.tls {
-					t.Errorf("TLS %v, want %v", m.TLS, c.tls)
+			for i, m := range mails {
+				if m.TLS != c.tls || o.results[i].TLS != c.tls {
+					t.Errorf("TLS %v, reported as %v, want %v", m.TLS, o.results[i].TLS, c.tls)
 				}
 			}
 			if mails[2].Size != 5+78*30_000 {

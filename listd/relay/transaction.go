@@ -120,6 +120,7 @@ type Result struct {
 	Enhanced string // such as "2.0.0" (RFC 3463); "" if the reply had none
 	Text     string // the rest of the reply, its lines joined by LF; at most 1 KiB, other controls escaped as \x1b
 	Err      error  // what went wrong on this side or with the connection; nil if the reply says it all
+	TLS      bool   // the next hop decided over TLS
 }
 
 // String returns the result on one line without controls, as "550 5.1.1 no

@@ -34,9 +34,12 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		c, err := l.s.admit(nc)
 		if err == nil {
+			if l.s.c.Count.Connected != nil {
+				l.s.c.Count.Connected()
+			}
 			return c, nil
 		}
-		r := reply(err)
+		r := l.s.refused(err)
 		nc.SetDeadline(time.Now().Add(time.Second))
 		fmt.Fprintf(nc, "%d %d.%d.%d %s\r\n", r.Code, r.EnhancedCode[0], r.EnhancedCode[1], r.EnhancedCode[2], r.Message)
 		nc.Close()
@@ -188,9 +191,9 @@ func (c *conn) afterRead(b []byte, err error) (int, error) {
 	// would tell the client the error's text.
 	c.broken = io.EOF
 	if os.IsTimeout(err) {
-		return len(b), reply(errTooSlow)
+		return len(b), c.s.refused(errTooSlow)
 	}
-	return len(b), reply(errBrokeOff)
+	return len(b), c.s.refused(errBrokeOff)
 }
 
 // Write is called by go-smtp with an answer, or by TLS for it.

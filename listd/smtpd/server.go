@@ -47,6 +47,7 @@ type Config struct {
 	MaxMessageBytes int64           // a message has no more octets; default 25 MiB
 	Returns         *bounce.Returns // whose addresses take bounces; nil: there are none
 	Accepted        func()          // called after a commit; nil: nobody is
+	Count           Count           // who counts what happens
 
 	// Room tells whether there is room for one more message: nil, or an error
 	// that wraps store.ErrFull. It is asked at MAIL and before the commit. A nil
@@ -68,6 +69,22 @@ type Config struct {
 	MinRate        int64            // octets a second below which a message is cut off in the end; default 2048
 	StoreTimeout   time.Duration    // for the store to answer; default 1m
 	Clock          func() time.Time // of Network and Domain; default time.Now
+}
+
+// Count is told of what happens. Nil functions are not called.
+type Count struct {
+	Connected func()                                // a connection was taken
+	Refused   func(word string)                     // a connection, a command or a message was not: one of Refusals
+	Accepted  func(kind store.Kind, lmtp, tls bool) // a message was committed for one list
+}
+
+// refused counts an error that a client hears of, and returns what he hears.
+func (s *Server) refused(err error) *smtp.SMTPError {
+	word, r := refusal(err)
+	if s.c.Count.Refused != nil {
+		s.c.Count.Refused(word)
+	}
+	return r
 }
 
 // ErrClosed is Serve's answer after Shutdown.

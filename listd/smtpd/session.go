@@ -84,7 +84,7 @@ func (ses *session) guarded(doing string, f func() error) (answer error) {
 		if p := recover(); p != nil {
 			// The value may quote a message; its type and the stack do not.
 			ses.log.Error("panic", "doing", doing, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-			answer = reply(nil)
+			answer = ses.s.refused(nil)
 		}
 	}()
 	err := f()
@@ -94,7 +94,7 @@ func (ses *session) guarded(doing string, f func() error) (answer error) {
 	if said := (*smtp.SMTPError)(nil); errors.As(err, &said) && said != smtp.ErrDataTooLarge {
 		return said
 	}
-	r := reply(err)
+	r := ses.s.refused(err)
 	level := slog.LevelInfo
 	if r.Code/100 == 4 && !errors.Is(err, errLimit) && !errors.Is(err, errNoRoom) { // a sender's limits are no trouble of ours, and a full disk was told once
 		level = slog.LevelWarn
@@ -368,6 +368,11 @@ func (ses *session) receive(r io.Reader, tx transaction) ([]string, error) {
 	}
 	crashpoint.At(crashpoint.AcceptAfterCommit)
 	ses.log.Info("accepted", "stage", "accept", "spool_id", strings.Join(ids, " "), "size", len(octets))
+	if count := ses.s.c.Count.Accepted; count != nil {
+		for _, t := range targets {
+			count(t.Kind, strings.HasPrefix(ses.with, "LMTP"), strings.HasSuffix(ses.with, "S"))
+		}
+	}
 	ses.s.c.Accepted()
 	return ids, nil
 }

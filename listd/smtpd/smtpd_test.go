@@ -349,8 +349,34 @@ func TestConnectionLostWithinMessage(t *testing.T) {
 	}
 }
 
+// tally writes down what is counted.
+type tally struct {
+	mu   sync.Mutex
+	what []string
+}
+
+func (c *tally) add(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.what = append(c.what, what)
+}
+
+func (c *tally) count() smtpd.Count {
+	return smtpd.Count{
+		Connected: func() { c.add("connected") }, Refused: c.add,
+		Accepted: func(kind store.Kind, lmtp, tls bool) { c.add(fmt.Sprintf("%s lmtp=%t tls=%t", kind, lmtp, tls)) },
+	}
+}
+
+func (c *tally) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Join(c.what, ", ")
+}
+
 func TestSTARTTLS(t *testing.T) {
-	w := newWorld(t, smtpd.Config{TLS: serverTLS(t)}, false)
+	counts := &tally{}
+	w := newWorld(t, smtpd.Config{TLS: serverTLS(t), Count: counts.count()}, false)
 	c := w.dial()
 	c.want("220")
 	c.send("EHLO x\r\n")
@@ -376,6 +402,9 @@ func TestSTARTTLS(t *testing.T) {
 	if len(items) != 1 || items[0].Client != "127.0.0.1 helo=y with=ESMTPS" {
 		t.Errorf("%+v", items)
 	}
+	if got := counts.String(); !strings.HasPrefix(got, "connected, post lmtp=false tls=true") {
+		t.Errorf("counted %s", got)
+	}
 }
 
 func TestUnixSocket(t *testing.T) {
@@ -384,7 +413,8 @@ func TestUnixSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	st := newStore(t)
-	w := serveOn(t, l, smtpd.Config{Network: smtpd.Limits{Connections: 1}}, st, true)
+	counts := &tally{}
+	w := serveOn(t, l, smtpd.Config{Network: smtpd.Limits{Connections: 1}, Count: counts.count()}, st, true)
 	w.store = st
 	for range 3 { // sockets are trusted: Network does not count
 		conn, err := net.Dial("unix", w.addr)
@@ -397,6 +427,9 @@ func TestUnixSocket(t *testing.T) {
 	}
 	if items := w.items(); len(items) != 3 || items[0].Client != "local helo=client.example with=LMTP" {
 		t.Errorf("%+v", items)
+	}
+	if got := counts.String(); strings.Count(got, "connected") != 3 || strings.Count(got, "post lmtp=true tls=false") != 3 {
+		t.Errorf("counted %s", got)
 	}
 }
 

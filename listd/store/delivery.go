@@ -101,6 +101,10 @@ type Outcome struct {
 	Cipher      string
 	Notices     []Notice // mail that the outcome causes
 	Failure     *Failure // what counts against the member that a copy was for; nil: nothing
+
+	// For whoever counts; neither is kept.
+	Cause string // why, in a word of a closed set
+	TLS   bool   // it left over TLS
 }
 
 const deliveryColumns = `id, coalesce(item, 0), list, kind, address, state, coalesce(due, 0), owner, attempts,
@@ -394,7 +398,7 @@ func (s *Store) ReleaseLeases(ctx context.Context, owner string) error {
 // others from being worked on, and one that was only near when they died has its
 // chance.
 const suspicion = `CASE WHEN claims < 3 THEN 0 WHEN claims = 3 THEN 1000000 WHEN claims = 4 THEN 2000000 WHEN claims = 5 THEN 4000000
-	WHEN claims = 6 THEN 8000000 ELSE 16000000 END`
+	WHEN claims = 6 THEN 8000000 WHEN claims = 7 THEN 16000000 WHEN claims = 8 THEN 32000000 ELSE 64000000 END`
 
 // release makes leased items and deliveries of processes that are gone due, and
 // returns how many.

@@ -446,7 +446,7 @@ func TestSuspicion(t *testing.T) {
 		}
 		w.must(w.ReleaseLeases(w.ctx, "node/1"))
 	}
-	for deaths, wait := range []time.Duration{0, 0, 0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 16 * time.Second} {
+	for deaths, wait := range []time.Duration{0, 0, 0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute + 4*time.Second} {
 		if wait > 0 {
 			w.clock.add(wait - time.Millisecond)
 			w.must(w.RetryPostponed(w.ctx))
