@@ -56,6 +56,8 @@ func (q *request) presented(throughSocket bool) error {
 	}
 	target := q.s.BaseURL.JoinPath("/login/continue").String()
 	if q.s.LoginURL != nil {
+		// With "same-origin" browsers would send the form with the Origin "null".
+		q.w.Header().Set("Referrer-Policy", "strict-origin")
 		q.w.Header().Set("Content-Security-Policy", strings.Replace(policy, "form-action 'self'", "form-action 'self' "+q.s.BaseURL.Scheme+"://"+q.s.BaseURL.Host, 1))
 	}
 	return q.show(http.StatusOK, "handover", handover{who.address, target, key, local(q.FormValue("to"))})
