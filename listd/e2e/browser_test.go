@@ -91,15 +91,21 @@ type pages struct {
 func newPages(t *testing.T, ca *smimetest.CA, sink *peer.Sink) *pages {
 	t.Helper()
 	base, login := peer.Loopback(peer.Port(t)), peer.Loopback(peer.Port(t))
-	s := &pages{base: "https://" + base, login: "https://" + login, board: person(ca, boardList)}
-	s.installation = install(t, settings{relay: sink.URL, anchor: ca.PEM(), more: append(withoutDirectory(),
-		fmt.Sprintf("web: { listen: %q, base_url: %q, tls: { cert: web.pem, key: web.key }, login: { listen: %q, url: %q } }", base, s.base, login, s.login),
-	)}, buildPlain)
+	s := &pages{base: "https://" + base, login: "https://" + login}
+	s.install(t, ca, sink, fmt.Sprintf("listen: %q, tls: { cert: web.pem, key: web.key }, login: { listen: %q, url: %q }", base, login, s.login))
+	return s
+}
+
+// install installs the server with the settings of its pages, and its lists.
+func (s *pages) install(t *testing.T, ca *smimetest.CA, sink *peer.Sink, web string) {
+	t.Helper()
+	s.installation = install(t, settings{relay: sink.URL, anchor: ca.PEM(), more: append(withoutDirectory(), fmt.Sprintf("web: { base_url: %q, %s }", s.base, web))}, buildPlain)
 	server := ca.Issue("server@corp.example", forServers)
 	s.write("web.pem", server.CertificatePEM())
 	s.write("web.key", server.KeyPEM())
+	s.write("proxy_secret", []byte("what only the proxy knows\n"))
+	s.board = person(ca, boardList)
 	s.lists()
-	return s
 }
 
 // lists creates the lists of the pages.

@@ -125,11 +125,9 @@ func (q *request) clientCertificate(throughSocket bool) (*x509.Certificate, erro
 	if q.TLS != nil && len(q.TLS.PeerCertificates) > 0 {
 		return q.TLS.PeerCertificates[0], nil
 	}
-	secret, hasSecret := once(q.Header, secretField)
-	believed := throughSocket || q.s.ProxySecret != "" && hasSecret && subtle.ConstantTimeCompare([]byte(secret), []byte(q.s.ProxySecret)) == 1
 	verify, verified := once(q.Header, verifyField)
 	escaped, given := once(q.Header, certField)
-	if !believed || !verified || verify != "SUCCESS" || !given {
+	if !q.believed(throughSocket) || !verified || verify != "SUCCESS" || !given {
 		return nil, errNoCertificate
 	}
 	text, err := url.PathUnescape(escaped) // a "+" is one of base64
@@ -141,6 +139,13 @@ func (q *request) clientCertificate(throughSocket bool) (*x509.Certificate, erro
 		return nil, errNoCertificate
 	}
 	return x509.ParseCertificate(block.Bytes)
+}
+
+// believed tells whether a request comes from a proxy whose word about
+// certificates counts.
+func (q *request) believed(throughSocket bool) bool {
+	secret, ok := once(q.Header, secretField)
+	return throughSocket || q.s.ProxySecret != "" && ok && subtle.ConstantTimeCompare([]byte(secret), []byte(q.s.ProxySecret)) == 1
 }
 
 // once returns a field that is there once, under no other spelling: proxies
