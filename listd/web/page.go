@@ -78,7 +78,10 @@ func readForm(r *http.Request) error {
 	if r.Method != http.MethodPost {
 		return nil
 	}
-	err := r.ParseMultipartForm(maxForm)
+	err := r.ParseForm()
+	if err == nil {
+		err = r.ParseMultipartForm(maxForm)
+	}
 	var large *http.MaxBytesError
 	switch {
 	case err == nil, errors.Is(err, http.ErrNotMultipart):
