@@ -1,6 +1,7 @@
 package listd_test
 
 import (
+	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -269,5 +270,27 @@ func TestAskingForALinkTellsNothing(t *testing.T) {
 	}
 	if answers[0] != answers[1] {
 		t.Errorf("%s\n%s", answers[0], answers[1])
+	}
+}
+
+// No connection to the login address carries on an earlier one: each shows its
+// certificate.
+func TestLoginsAreNotResumed(t *testing.T) {
+	w := newWorld(t).pages()
+	b := w.browser(w.people["alice"])
+	conf := b.Transport.(*http.Transport).TLSClientConfig
+	conf.ClientSessionCache = tls.NewLRUClientSessionCache(8)
+	for _, at := range []string{w.config.Web.BaseURL, w.config.Web.Login.URL} {
+		var resumed bool
+		conf.VerifyConnection = func(state tls.ConnectionState) error {
+			resumed = state.DidResume
+			return nil
+		}
+		for range 2 {
+			b.get(at + "/login/certificate")
+		}
+		if resumed != (at == w.config.Web.BaseURL) {
+			t.Errorf("%s: resumed: %v", at, resumed)
+		}
 	}
 }
