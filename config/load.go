@@ -111,7 +111,7 @@ var ownVariables = []string{keyPasswordEnv, "SEALIST_CONFIG"}
 func (r *reader) environment(environ []string) map[string]leaf {
 	byVariable := map[string]leaf{}
 	var variables []string
-	for _, l := range leavesOf(reflect.TypeFor[Config](), nil, false) {
+	for _, l := range leavesOf(reflect.TypeFor[Config](), nil) {
 		byVariable[l.variable()] = l
 		variables = append(variables, l.variable())
 	}
@@ -142,9 +142,6 @@ func (r *reader) environment(environ []string) map[string]leaf {
 		if what, remedy := l.checkScalar(text); what != "" {
 			r.mistakes = append(r.mistakes, Finding{File: "environment", Key: name, What: what, Remedy: remedy})
 			continue
-		}
-		if l.idle {
-			r.warnings = append(r.warnings, Finding{File: "environment", Key: name, What: noEffect})
 		}
 		set[l.dotted()] = l
 	}

@@ -150,7 +150,6 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("SEALIST_TRUST_MAX_SIGNING_AGE", "2d")
 	t.Setenv("SEALIST_HARVEST_ENABLED", "false")
 	t.Setenv("SEALIST_RELAY_CONECTIONS", "8")
-	t.Setenv("SEALIST_METRICS_LISTEN", "https://lists.example.org")
 	t.Setenv("SEALIST_DOMAINS", "lists.example.org")
 	t.Setenv("SEALIST_SMTP_LISTEN", "smtp://127.0.0.1:26")
 	c, warnings := load(t, "relay: { address: \"smtp://127.0.0.1:25\", tls: none }\ntrust: { max_signing_age: 9d }\n")
@@ -163,7 +162,6 @@ func TestEnvironment(t *testing.T) {
 		"environment: SEALIST_DOMAINS: is not read: the environment sets single values only",
 		"environment: SEALIST_SMTP_LISTEN: is not read",
 		"environment: SEALIST_RELAY_CONECTIONS: is not a variable Sealist knows (did you mean SEALIST_RELAY_CONNECTIONS?)",
-		"environment: SEALIST_METRICS_LISTEN: has no effect in this version",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("missing %q in %s", want, said)
@@ -278,8 +276,8 @@ func TestYAMLAliases(t *testing.T) {
 	}
 }
 
-// A typing error in what is new is found.
-func TestKeysOfThePages(t *testing.T) {
+// A typing error deep in a section is found.
+func TestMistypedKeyOfASection(t *testing.T) {
 	if got := mistakes(t, "web:\n  base_ulr: x\n"); got[0] != "2 web.base_ulr: is not a key Sealist knows (did you mean web.base_url?)" {
 		t.Errorf("%q", got)
 	}

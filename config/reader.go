@@ -23,9 +23,6 @@ type reader struct {
 	warnings []Finding
 }
 
-// noEffect is what is said of a key that is known and does nothing yet.
-const noEffect = "has no effect in this version"
-
 // read parses the file's octets. The map holds what could be read, fit for
 // decoding into Config; it is nil for an empty file.
 func (r *reader) read(octets []byte) map[string]any {
@@ -53,7 +50,7 @@ func (r *reader) read(octets []byte) map[string]any {
 		r.mistake(root.Line, "", "the file is no list of keys with their values", "write lines as data_dir: /var/lib/sealist")
 		return nil
 	}
-	r.mapping(root, reflect.TypeFor[Config](), "", false)
+	r.mapping(root, reflect.TypeFor[Config](), "")
 	var settings map[string]any
 	if err := root.Decode(&settings); err != nil {
 		r.syntax(err)
@@ -80,9 +77,8 @@ func (r *reader) mistake(line int, key, what, remedy string) {
 	r.mistakes = append(r.mistakes, Finding{File: r.file, Line: line, Key: key, What: what, Remedy: remedy})
 }
 
-// mapping reads the keys of one section. idle: a warning has been given for a
-// section above, and need not be repeated for each of its keys.
-func (r *reader) mapping(node *yaml.Node, t reflect.Type, above string, idle bool) {
+// mapping reads the keys of one section.
+func (r *reader) mapping(node *yaml.Node, t reflect.Type, above string) {
 	fields := fieldsOf(t)
 	kept := make([]*yaml.Node, 0, len(node.Content))
 	seen := map[string]int{}
@@ -98,10 +94,7 @@ func (r *reader) mapping(node *yaml.Node, t reflect.Type, above string, idle boo
 		default:
 			seen[key.Value] = key.Line
 			r.lines[path] = key.Line
-			if f.idle && !idle {
-				r.warnings = append(r.warnings, Finding{File: r.file, Line: key.Line, Key: path, What: noEffect})
-			}
-			if r.value(value, f, path, idle || f.idle) {
+			if r.value(value, f, path) {
 				kept = append(kept, key, value)
 			}
 		}
@@ -137,7 +130,7 @@ func placesOf(key string) []string {
 
 // value reads one value and tells whether it is to be kept: nothing that is
 // null or wrong is.
-func (r *reader) value(node *yaml.Node, f field, path string, idle bool) bool {
+func (r *reader) value(node *yaml.Node, f field, path string) bool {
 	for node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
@@ -150,10 +143,10 @@ func (r *reader) value(node *yaml.Node, f field, path string, idle bool) bool {
 			r.mistake(node.Line, path, "is a section, not a single value", "put its keys below it, indented")
 			return false
 		}
-		r.mapping(node, f.typ, path, idle)
+		r.mapping(node, f.typ, path)
 		return true
 	case aListOfMappings:
-		return r.sections(node, f, path, idle)
+		return r.sections(node, f, path)
 	case aList:
 		return r.list(node, f, path)
 	default:
@@ -166,7 +159,7 @@ func (r *reader) value(node *yaml.Node, f field, path string, idle bool) bool {
 }
 
 // sections reads a list of sections, as directories.
-func (r *reader) sections(node *yaml.Node, f field, path string, idle bool) bool {
+func (r *reader) sections(node *yaml.Node, f field, path string) bool {
 	if node.Kind != yaml.SequenceNode {
 		r.mistake(node.Line, path, "is a list of sections", "begin each of them with a dash: - …")
 		return false
@@ -183,7 +176,7 @@ func (r *reader) sections(node *yaml.Node, f field, path string, idle bool) bool
 			*item = yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: item.Line}
 			continue
 		}
-		r.mapping(item, f.typ.Elem(), itemPath, idle)
+		r.mapping(item, f.typ.Elem(), itemPath)
 	}
 	return true
 }

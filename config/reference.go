@@ -24,7 +24,7 @@ var typesSource string
 func Reference() string {
 	w := &referenceWriter{docs: fieldDocs(typesSource)}
 	w.b.WriteString(referenceHead)
-	w.section(reflect.ValueOf(*Default()), "", nil, false, false)
+	w.section(reflect.ValueOf(*Default()), "", nil, false)
 	return w.b.String()
 }
 
@@ -36,14 +36,13 @@ type Key struct {
 	Default  string `json:"default,omitempty"`
 	Variable string `json:"variable,omitempty"` // of the environment; empty: the file alone sets it
 	Restart  bool   `json:"restart"`            // read when the server starts, and not at a reload
-	NoEffect bool   `json:"no_effect"`          // known, and does nothing in this version
 	Meaning  string `json:"meaning"`
 }
 
 // Keys returns the reference key by key, in its order.
 func Keys() []Key {
 	w := &referenceWriter{docs: fieldDocs(typesSource)}
-	w.section(reflect.ValueOf(*Default()), "", nil, false, false)
+	w.section(reflect.ValueOf(*Default()), "", nil, false)
 	return w.keys
 }
 
@@ -57,9 +56,8 @@ directory, and nobody trusted.
 Durations are written as ` + "`7d`, `12h`, `30m` or `1h30m`" + `. Relative paths count from the
 folder of the file, but where the key says otherwise. Every scalar outside a
 list can also come from the environment, under the name given with it; the
-environment comes before the file. A key that "has no effect in this version"
-is known and accepted, and does nothing yet. A running server takes a new file
-up on SIGHUP (docs/operations.md), but for keys that "take a restart".
+environment comes before the file. A running server takes a new file up on
+SIGHUP (docs/operations.md), but for keys that "take a restart".
 `
 
 // fieldDocs finds the comment of every field, by "Type.Field".
@@ -94,7 +92,7 @@ type referenceWriter struct {
 
 // section writes the keys of one section: first the single values, then the
 // sections in it, so that a heading never cuts a list of keys in two.
-func (w *referenceWriter) section(defaults reflect.Value, path string, steps []string, inList, idle bool) {
+func (w *referenceWriter) section(defaults reflect.Value, path string, steps []string, inList bool) {
 	fields := fieldsOf(defaults.Type())
 	if path == "" {
 		w.b.WriteString("\n## The server\n")
@@ -102,19 +100,19 @@ func (w *referenceWriter) section(defaults reflect.Value, path string, steps []s
 	w.b.WriteString("\n")
 	for _, f := range fields {
 		if k := f.kind(); k.scalar() || k == aList {
-			w.key(f, defaults, join(path, f.key), append(steps, f.key), inList, idle)
+			w.key(f, defaults, join(path, f.key), append(steps, f.key), inList)
 		}
 	}
 	for _, f := range fields {
 		below, value := join(path, f.key), defaults.FieldByName(f.name)
 		switch f.kind() {
 		case aMapping:
-			w.heading(defaults.Type(), f, below, idle)
-			w.section(value, below, append(steps, f.key), inList, idle || f.idle)
+			w.heading(defaults.Type(), f, below)
+			w.section(value, below, append(steps, f.key), inList)
 		case aListOfMappings:
 			below += "[]"
-			w.heading(defaults.Type(), f, below, idle)
-			w.section(elementDefaults(f.typ.Elem()), below, nil, true, idle || f.idle)
+			w.heading(defaults.Type(), f, below)
+			w.section(elementDefaults(f.typ.Elem()), below, nil, true)
 		}
 	}
 }
@@ -127,17 +125,14 @@ func elementDefaults(t reflect.Type) reflect.Value {
 	return reflect.Zero(t)
 }
 
-func (w *referenceWriter) heading(t reflect.Type, f field, path string, idle bool) {
+func (w *referenceWriter) heading(t reflect.Type, f field, path string) {
 	fmt.Fprintf(&w.b, "\n## %s\n\n%s\n", path, w.docs[t.Name()+"."+f.name])
-	if f.idle && !idle {
-		w.b.WriteString("\nThe whole section has no effect in this version.\n")
-	}
 }
 
 // key writes one key: its facts in one line, then its meaning.
-func (w *referenceWriter) key(f field, section reflect.Value, path string, steps []string, inList, idle bool) {
+func (w *referenceWriter) key(f field, section reflect.Value, path string, steps []string, inList bool) {
 	k := Key{Key: path, Type: string(f.kind()), Limits: limitsOf(f), Default: defaultText(section.FieldByName(f.name)),
-		Restart: f.restart, NoEffect: f.idle || idle, Meaning: w.docs[section.Type().Name()+"."+f.name]}
+		Restart: f.restart, Meaning: w.docs[section.Type().Name()+"."+f.name]}
 	if f.values != nil {
 		k.Type = oneOf(f.values)
 		if f.kind() == aList {
@@ -160,9 +155,6 @@ func (w *referenceWriter) key(f field, section reflect.Value, path string, steps
 	}
 	if f.restart {
 		facts = append(facts, "takes a restart")
-	}
-	if f.idle && !idle {
-		facts = append(facts, "**has no effect in this version**")
 	}
 	fmt.Fprintf(&w.b, "- `%s`: %s\n", k.Key, strings.Join(facts, "; "))
 	for line := range strings.SplitSeq(k.Meaning, "\n") {

@@ -16,7 +16,6 @@ type field struct {
 	typ      reflect.Type // of the value; for a list, of the list
 	values   []string     // the words allowed; nil: any
 	min, max string       // range of a number or duration; empty: none
-	idle     bool         // known, and without effect in this version
 	restart  bool         // read when the server starts, and not at a reload
 }
 
@@ -32,7 +31,7 @@ func fieldsOf(t reflect.Type) []field {
 		described := field{
 			key: key, name: f.Name, typ: f.Type,
 			min: f.Tag.Get("min"), max: f.Tag.Get("max"),
-			idle: f.Tag.Get("effect") == "none", restart: f.Tag.Get("reload") == "restart",
+			restart: f.Tag.Get("reload") == "restart",
 		}
 		if words := f.Tag.Get("values"); words != "" {
 			described.values = strings.Split(words, "|")
@@ -173,7 +172,6 @@ func oneOf(words []string) string {
 type leaf struct {
 	field
 	path []string // as {"relay", "address"}
-	idle bool     // itself or a section it stands in
 }
 
 // dotted is the key as people name it: relay.address.
@@ -185,15 +183,15 @@ func (l leaf) variable() string {
 }
 
 // leavesOf lists the scalars outside every list of a struct type.
-func leavesOf(t reflect.Type, above []string, idle bool) []leaf {
+func leavesOf(t reflect.Type, above []string) []leaf {
 	var leaves []leaf
 	for _, f := range fieldsOf(t) {
 		path := append(slices.Clone(above), f.key)
 		switch k := f.kind(); {
 		case k == aMapping:
-			leaves = append(leaves, leavesOf(f.typ, path, idle || f.idle)...)
+			leaves = append(leaves, leavesOf(f.typ, path)...)
 		case k.scalar():
-			leaves = append(leaves, leaf{field: f, path: path, idle: idle || f.idle})
+			leaves = append(leaves, leaf{field: f, path: path})
 		}
 	}
 	return leaves

@@ -9,7 +9,7 @@ import (
 // the rule of its own key.
 func TestSchema(t *testing.T) {
 	variables := map[string]string{keyPasswordEnv: "key password"}
-	for _, l := range leavesOf(reflect.TypeFor[Config](), nil, false) {
+	for _, l := range leavesOf(reflect.TypeFor[Config](), nil) {
 		if earlier, taken := variables[l.variable()]; taken {
 			t.Errorf("%s sets %s and %s", l.variable(), earlier, l.dotted())
 		}

@@ -6,7 +6,7 @@ package config
 // (Reference, docs/configuration.md): they are written for the person who
 // edits the file. The tags are the rules that the reader checks by itself:
 // "values" the words that are allowed, "min" and "max" the range of a number
-// or duration, and "effect" on keys that are known but not used yet.
+// or duration, and "reload" on keys that take a restart.
 type Config struct {
 	// Folder of everything Sealist keeps: the database, the spool in it, the
 	// PEM folder; and of scenario files (docs/scenarios.md). It belongs to the

@@ -148,7 +148,7 @@ func TestAuditOfCommands(t *testing.T) {
 	alice := w.people["alice"]
 	w.say(alice.Address, robot, command(alice.Address, robot, "set wall nomail\nsignoff wall\n", alice))
 	var got []string
-	for _, e := range w.audit(admin.AuditFilter{List: wallList, Since: time.Now().Add(-time.Hour).Format(time.RFC3339)}) {
+	for _, e := range w.audit(admin.AuditFilter{List: wallList, Since: time.Now().Add(-time.Hour)}) {
 		if e.List != l.ID {
 			t.Errorf("%+v", e)
 		}

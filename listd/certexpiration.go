@@ -202,7 +202,7 @@ func (c *expiryCheck) findKeys(ctx context.Context) error {
 			continue
 		}
 		if cert, err := x509.ParseCertificate(k.Certificate); err == nil {
-			of[k.List] = append(of[k.List], ownedByList(cert, keyring.MaySign(cert)))
+			of[k.List] = append(of[k.List], ownedByList(cert, keyring.Use(k.Use)))
 		}
 	}
 	for _, l := range c.lists {

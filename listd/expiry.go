@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/config"
+	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/smime/trust"
 )
 
@@ -121,12 +122,12 @@ func joined(all []owned) []owned {
 }
 
 // ownedByList makes what a list has of one of its key pairs.
-func ownedByList(cert *x509.Certificate, signs bool) owned {
+func ownedByList(cert *x509.Certificate, u keyring.Use) owned {
 	o := owned{certificate: cert, fingerprint: trust.Fingerprint(cert)}
-	if signs {
+	if u.Signs() {
 		o.uses |= toSign
 	}
-	if cert.KeyUsage == 0 || cert.KeyUsage&(x509.KeyUsageKeyEncipherment|x509.KeyUsageKeyAgreement) != 0 {
+	if u.Encrypts() {
 		o.uses |= toEncrypt
 	}
 	return o

@@ -376,15 +376,37 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-// TestWordsAreExplained: docs/metrics.md has every word under which something is counted.
+// TestWordsAreExplained: docs/metrics.md has every word under which something is counted, and alerts and dashboard ask for no
+// other.
 func TestWordsAreExplained(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join("..", "docs", "metrics.md"))
-	if err != nil {
-		t.Fatal(err)
+	read := func(elements ...string) string {
+		t.Helper()
+		octets, err := os.ReadFile(filepath.Join(append([]string{".."}, elements...)...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(octets)
+	}
+	page := read("docs", "metrics.md")
+	explained := func(what, word string) {
+		t.Helper()
+		if word != "" && !strings.Contains(page, "`"+word+"`") {
+			t.Errorf("%s: docs/metrics.md does not explain %s", what, word)
+		}
 	}
 	for _, word := range slices.Concat(distribute.Decisions(), distribute.Reasons(), queue.Causes(), smtpd.Refusals()) {
-		if word != "" && !strings.Contains(string(page), "`"+word+"`") {
-			t.Errorf("docs/metrics.md does not explain %s", word)
+		explained("counted", word)
+	}
+	asked := regexp.MustCompile(`(?:reason|outcome|state|kind|decision|tls|part) *(?:=|!=|=~) *\\?"([a-z_|]*)\\?"`)
+	for _, file := range []string{"alerts.yml", "grafana-sealist.json"} {
+		found := asked.FindAllStringSubmatch(read("deploy", file), -1)
+		if len(found) < 4 {
+			t.Errorf("%s asks for %v", file, found)
+		}
+		for _, words := range found {
+			for word := range strings.SplitSeq(words[1], "|") {
+				explained(file, word)
+			}
 		}
 	}
 }

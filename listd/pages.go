@@ -42,7 +42,7 @@ func (s *Sealist) face() (*face, error) {
 		return nil, nil
 	}
 	p := web.Parts{
-		Admin: admin.New(s.useCases()), Sessions: s.Store, Tokens: s.Tokens, Judge: s.Judge, Session: time.Duration(c.Session), Lang: list.Language(s.Config.Lang),
+		Admin: admin.New(s.useCases()), Session: time.Duration(c.Session), Lang: list.Language(s.Config.Lang),
 		Clock: s.o.Clock, Log: s.log.With("room", "web"),
 	}
 	var err error

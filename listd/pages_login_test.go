@@ -72,7 +72,7 @@ func TestWhoseCertificateOpensASession(t *testing.T) {
 		"not valid yet":                      {w.ca.Issue("alice@example.org", smimetest.Validity(time.Now().Add(time.Hour), time.Now().AddDate(1, 0, 0))), "", "not_yet_valid"},
 		"revoked":                            {gone, "", "revoked"},
 		"for encryption only":                {w.ca.Issue("alice@example.org", smimetest.EncryptOnly), "", "wrong_usage"},
-		"without an address":                 {w.ca.Issue("alice@example.org", smimetest.NoSAN, smimetest.CommonName("Alice")), "", "no e-mail address"},
+		"without an address":                 {w.ca.Issue("alice@example.org", smimetest.NoSAN, smimetest.CommonName("Alice")), "", "no_address"},
 		"of several addresses":               {w.ca.Issue("a.liddell@example.org", smimetest.Addresses("a.liddell@example.org", "alice@example.org")), "alice@example.org", ""},
 		"with markup for a name":             {w.ca.Issue("mallory@example.org", smimetest.CommonName("<script>alert(1)</script>")), "mallory@example.org", ""},
 	} {

@@ -66,7 +66,6 @@ func (w *world) serverCertificate() (cert, key string) {
 type browser struct {
 	w *world
 	http.Client
-	origin string // of the page that it is on
 }
 
 func (w *world) browser(id *smimetest.Identity) *browser {

@@ -75,12 +75,12 @@ func TestConfigCommands(t *testing.T) {
 		t.Errorf("status %d\n%s%s", status, out, errOut)
 	}
 
-	if err := os.WriteFile(path, []byte("relay:\n  tls: sure\nweb: { listen: x }\ncolour: blue\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("relay:\n  tls: sure\nweb: { listen: \"127.0.0.1:0\", base_url: nowhere }\ncolour: blue\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	status, out, errOut = try(t, "config", "check", "--config", path)
 	for _, part := range []string{
-		"listd: warning: " + path + ":3: web: has no effect in this version\n",
+		"listd: error: " + path + ":3: web.base_url: ",
 		"listd: error: " + path + ":2: relay.tls: \"sure\" is not known here\nlistd: hint: write none, opportunistic, required or implicit\n",
 		"listd: error: " + path + ":4: colour: is not a key Sealist knows\nlistd: hint: the keys here are data_dir, ",
 	} {
@@ -99,7 +99,7 @@ func TestConfigCommands(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &answer); err != nil || status != 1 || errOut != "" {
 		t.Fatalf("status %d, %v\n%s%s", status, err, out, errOut)
 	}
-	if answer.OK || len(answer.Mistakes) != 2 || answer.Mistakes[0].Line != 2 || answer.Mistakes[1].Key != "colour" || len(answer.Warnings) != 2 {
+	if answer.OK || len(answer.Mistakes) != 3 || answer.Mistakes[0].Line != 2 || answer.Mistakes[1].Key != "web.base_url" || answer.Mistakes[2].Key != "colour" || len(answer.Warnings) != 1 {
 		t.Errorf("%+v", answer)
 	}
 

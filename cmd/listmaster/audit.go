@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealist/sealist/config"
 	"github.com/sealist/sealist/listd/admin"
 )
 
@@ -24,10 +27,35 @@ func auditFlags(c *cobra.Command, f *admin.AuditFilter) {
 	c.Flags().StringVar(&f.Object, "object", "", "only what was done with this address, fingerprint or post")
 	c.Flags().StringVar(&f.Post, "post", "", "only what concerns this post, and what each copy was sealed to")
 	c.Flags().BoolVar(&f.Copies, "copies", false, "what became of every copy, too, and what it was sealed to")
-	c.Flags().StringVar(&f.Since, "since", "", "from then on: a day, a time (RFC 3339), or how long ago, as 7d")
-	c.Flags().StringVar(&f.Until, "until", "", "before then, likewise")
+	c.Flags().Var((*pointInTime)(&f.Since), "since", "from then on: a day, a time (RFC 3339), or how long ago, as 7d")
+	c.Flags().Var((*pointInTime)(&f.Until), "until", "before then, likewise")
 	c.Flags().IntVar(&f.Limit, "limit", 0, "only the newest so many")
 }
+
+// pointInTime is a moment as people give one on the command line.
+type pointInTime time.Time
+
+// Set implements pflag.Value.
+func (p *pointInTime) Set(text string) error {
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			*p = pointInTime(at)
+			return nil
+		}
+	}
+	ago, err := config.ParseDuration(text)
+	if err != nil || ago < 0 {
+		return errors.New("write 2026-11-30, 2026-11-30T12:00:00Z, or 7d for a week ago")
+	}
+	*p = pointInTime(time.Now().Add(-time.Duration(ago)))
+	return nil
+}
+
+// String implements pflag.Value.
+func (p *pointInTime) String() string { return moment(time.Time(*p)) }
+
+// Type implements pflag.Value.
+func (p *pointInTime) Type() string { return "time" }
 
 func auditLs(g *globals) *cobra.Command {
 	var f admin.AuditFilter

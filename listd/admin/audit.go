@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/sealist/sealist/config"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
 )
@@ -17,9 +16,10 @@ type AuditFilter struct {
 	Object string // an address, fingerprint or post
 	Post   string // the ID of a post: what was decided on it, and what became of each copy
 	Copies bool   // what became of the copies of all posts, too; with an Actor or Action there are none
-	Since  string // from then on: a day, RFC 3339, or how long ago, as 7d
-	Until  string // before then, likewise
 	Limit  int    // only the newest so many; 0: all
+
+	Since time.Time // from then on
+	Until time.Time // before then; zero: no end
 }
 
 // AuditEntry is an entry of the audit log, or what became of a copy: then Action is "copy" and its state, Object the
@@ -64,7 +64,7 @@ func (a *Admin) EachAuditEntry(ctx context.Context, f AuditFilter, take func(Aud
 
 // auditFilter reads what a person wrote.
 func (a *Admin) auditFilter(ctx context.Context, f AuditFilter) (in store.AuditFilter, err error) {
-	in = store.AuditFilter{Actor: f.Actor, Action: f.Action, Object: f.Object}
+	in = store.AuditFilter{Actor: f.Actor, Action: f.Action, Object: f.Object, Since: f.Since, Until: f.Until}
 	if f.Post != "" {
 		if f.Object != "" {
 			return in, usage("name one of them", "an object and a post were named")
@@ -78,27 +78,7 @@ func (a *Admin) auditFilter(ctx context.Context, f AuditFilter) (in store.AuditF
 		}
 		in.List = l.ID
 	}
-	if in.Since, err = a.moment(f.Since); err != nil {
-		return in, err
-	}
-	in.Until, err = a.moment(f.Until)
-	return in, err
-}
-
-// moment reads a day, a time, or how long ago.
-func (a *Admin) moment(text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at, nil
-		}
-	}
-	if ago, err := config.ParseDuration(text); err == nil && ago >= 0 {
-		return a.Clock().Add(-time.Duration(ago)), nil
-	}
-	return time.Time{}, usage("write 2026-11-30, 2026-11-30T12:00:00Z, or 7d for a week ago", "%q is no time", text)
+	return in, nil
 }
 
 // listNames are the addresses of the lists there are, robots included.

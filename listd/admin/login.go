@@ -2,11 +2,13 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
+	"github.com/sealist/sealist/listd/scenario"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/listd/token"
 	"github.com/sealist/sealist/resolver"
@@ -66,11 +68,15 @@ func (a *Admin) sealsTo(ctx context.Context, to list.Address) (bool, error) {
 	return r.Err != nil || len(r.Certificates) > 0, ctx.Err()
 }
 
-// UseLogin redeems a link: who logs in, and whether it came in clear mail.
-func (a *Admin) UseLogin(ctx context.Context, key string) (who list.Address, clear bool, err error) {
+// UseLogin redeems a link: who logs in. An error that wraps ErrLogin if it is
+// not good.
+func (a *Admin) UseLogin(ctx context.Context, key string) (Identity, error) {
 	claim, err := a.Tokens.Use(ctx, token.Login, key)
-	if err != nil {
-		return who, true, errKey(err)
+	if errors.Is(err, token.ErrToken) {
+		return Identity{}, ErrLogin
 	}
-	return claim.Sender, claim.Operation != sealedLogin, nil
+	if err != nil {
+		return Identity{}, Explain(err)
+	}
+	return Identity{who: Requester{Address: claim.Sender, Method: scenario.MD5, Clear: claim.Operation != sealedLogin}}, nil
 }

@@ -3,9 +3,11 @@ package admin
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/scenario"
+	"github.com/sealist/sealist/listd/store"
 )
 
 // VisibleLists are the lists that somebody may know of.
@@ -80,3 +82,10 @@ func (a *Admin) ViewList(ctx context.Context, r Requester, listText string) (Lis
 	}
 	return v, nil
 }
+
+// Anonymous is somebody of whom nothing is known.
+func Anonymous() Requester { return Requester{Method: scenario.SMTP} }
+
+// IsNotFound tells whether an error says that something is not there, or may
+// not be seen.
+func IsNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }

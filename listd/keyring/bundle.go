@@ -115,6 +115,9 @@ func ParsePKCS12(octets []byte, password string) (Bundle, error) {
 	key, first, others, err := pkcs12.DecodeChain(octets, password)
 	if err != nil {
 		if der, berErr := pkcs12DER(octets, password); berErr == nil && isBER(err) {
+			if err := checkIterations(der); err != nil { // what was in pieces is whole now
+				return Bundle{}, err
+			}
 			key, first, others, err = pkcs12.DecodeChain(der, password)
 		}
 	}

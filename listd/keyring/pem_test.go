@@ -3,6 +3,7 @@ package keyring_test
 import (
 	"bytes"
 	"crypto"
+	"encoding/binary"
 	"encoding/pem"
 	"errors"
 	"io/fs"
@@ -108,6 +109,11 @@ func TestReasons(t *testing.T) {
 		file := bytes.Clone(many)
 		copy(file[at:], []byte{2, 3, 0x7f, 0xff, 0xff})
 		return [][]byte{file}
+	}
+	disguised := append(absurd(3)[0], 0x1f, 0x80, 0) // behind what the library reads stands what is no element at all
+	binary.BigEndian.PutUint16(disguised[2:], binary.BigEndian.Uint16(disguised[2:])+3)
+	if _, err := keyring.ParsePKCS12(disguised, "pw"); !errors.Is(err, keyring.ErrIterations) {
+		t.Errorf("absurd iterations, disguised: %v", err)
 	}
 	for _, c := range []struct {
 		name     string

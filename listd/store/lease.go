@@ -35,17 +35,21 @@ func (s *Store) ReleaseStrayDeliveries(ctx context.Context, owner string, inHand
 
 func (s *Store) releaseStray(ctx context.Context, table, owner, inHand string) error {
 	return s.writeBeside(ctx, "release stray leases of "+owner, func(_ *sql.Tx, h handle) error {
-		_, err := h.exec(ctx, `UPDATE `+table+` SET owner = '', due = ? WHERE due IS NOT NULL AND owner = ? AND NOT (id `+h.dialect.inIDs+`)`, s.now(), owner, inHand)
+		also := ""
+		if table == "item" {
+			also = `, claims = CASE WHEN claims > 0 THEN claims - 1 ELSE 0 END` // nobody has worked on it
+		}
+		_, err := h.exec(ctx, `UPDATE `+table+` SET owner = '', due = ?`+also+` WHERE due IS NOT NULL AND owner = ? AND NOT (id `+h.dialect.inIDs+`)`, s.now(), owner, inHand)
 		return err
 	})
 }
 
-// RetryPostponed makes every accepted item due now that was postponed: what it
+// RetryPostponed makes every item due now that was postponed: what it
 // waited for, as the key password, may be there after a restart. Those that
 // processes died with go on waiting.
 func (s *Store) RetryPostponed(ctx context.Context) error {
 	return s.write(ctx, "retry postponed items", func(h handle) error {
-		_, err := h.exec(ctx, `UPDATE item SET due = ? WHERE state = ? AND due > ? AND owner = '' AND claims = 0`, s.now(), ItemAccepted, s.now())
+		_, err := h.exec(ctx, `UPDATE item SET due = ? WHERE state IN (?, ?) AND due > ? AND owner = '' AND claims = 0`, s.now(), ItemAccepted, ItemDistributing, s.now())
 		return err
 	})
 }

@@ -276,15 +276,16 @@ func (s *Store) ClaimItems(ctx context.Context, owner string, now, leaseUntil ti
 	return items, nil
 }
 
-// Postpone gives an accepted item back to be tried again at next: its list is
-// locked, a source cannot be asked. It stays accepted, with the reason.
-// ErrState if it is accepted no longer.
+// Postpone gives an item back to be tried again at next: its list is locked, a
+// source or the database cannot be asked. It stays accepted, with the reason, or
+// distributing, and keeps the reason of its decision. ErrState if there is
+// nothing left to do with it.
 func (s *Store) Postpone(ctx context.Context, id, reason string, next time.Time) error {
 	return s.write(ctx, "postpone item "+id, func(h handle) error {
-		n, err := h.exec(ctx, `UPDATE item SET reason = ?, due = ?, owner = '', claims = 0, attempts = attempts + 1, updated = ?
-			WHERE id = ? AND state = ?`, reason, micros(next), s.now(), itemNumber(id), ItemAccepted)
+		n, err := h.exec(ctx, `UPDATE item SET reason = CASE WHEN state = ? THEN ? ELSE reason END, due = ?, owner = '', claims = 0, attempts = attempts + 1, updated = ?
+			WHERE id = ? AND (state = ? OR state = ? AND expanded = 0)`, ItemAccepted, reason, micros(next), s.now(), itemNumber(id), ItemAccepted, ItemDistributing)
 		if err == nil && n == 0 {
-			return fmt.Errorf("it is not %s: %w", ItemAccepted, ErrState)
+			return fmt.Errorf("it is neither %s nor being expanded: %w", ItemAccepted, ErrState)
 		}
 		return err
 	})

@@ -362,6 +362,29 @@ func TestPostpone(t *testing.T) {
 	}
 }
 
+// A failure of ours while a post is expanded puts it off as one before does, and
+// its decision stands.
+func TestPostponeWhileExpanding(t *testing.T) {
+	w := newWorld(t)
+	id := w.accept("x")
+	at := w.clock.now()
+	_, err := w.ClaimItems(w.ctx, "n", at, at.Add(time.Hour), 10)
+	w.must(err)
+	w.must(w.Decide(w.ctx, store.Decided{Item: id, State: store.ItemDistributing, Reason: "decided"}))
+	w.must(w.Postpone(w.ctx, id, "no database", w.clock.now().Add(time.Minute)))
+	if i := w.item(id); i.State != store.ItemDistributing || i.Reason != "decided" || i.LeasedBy != "" {
+		t.Errorf("%+v", i)
+	}
+	now := w.clock.now()
+	if items, err := w.ClaimItems(w.ctx, "n", now, now.Add(time.Minute), 10); err != nil || len(items) != 0 {
+		t.Errorf("%v, %v", items, err)
+	}
+	w.must(w.RetryPostponed(w.ctx))
+	if items, err := w.ClaimItems(w.ctx, "n", now, now.Add(time.Minute), 10); err != nil || len(items) != 1 {
+		t.Errorf("%v, %v", items, err)
+	}
+}
+
 // Every step that the table does not name is refused, and changes nothing.
 func TestDecisions(t *testing.T) {
 	all := []store.ItemState{store.ItemAccepted, store.ItemHeld, store.ItemDistributing, store.ItemDone, store.ItemRejected, store.ItemQuarantined}

@@ -3,19 +3,13 @@ package web
 import (
 	"crypto/subtle"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
-	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/listd/list"
-	"github.com/sealist/sealist/listd/scenario"
-	"github.com/sealist/sealist/listd/token"
-	"github.com/sealist/sealist/smime/trust"
 )
 
 // What a proxy says of the client's certificate, each field once.
@@ -24,9 +18,6 @@ const (
 	certField   = "X-Sealist-Client-Cert"   // the whole PEM, percent-encoded, as nginx's $ssl_client_escaped_cert has it
 	secretField = "X-Sealist-Proxy"         // the secret of web.proxy_secret_file
 )
-
-// handoverFor is how long a visitor has between the two addresses.
-const handoverFor = 5 * time.Minute
 
 // errNoCertificate says that a browser showed no certificate that could be judged.
 var errNoCertificate = errors.New("no client certificate")
@@ -46,11 +37,7 @@ func (q *request) presented(throughSocket bool) error {
 	if err != nil {
 		return q.show(http.StatusForbidden, "refusal", refusal{Text: q.text("login.nocertificate"), Hint: q.text("login.nocertificate.hint")})
 	}
-	who, err := q.holder(cert)
-	if err != nil {
-		return err
-	}
-	key, err := q.s.Tokens.Make(q.Context(), token.Handover, token.Claim{Sender: who.address, Object: base64.StdEncoding.EncodeToString(cert.Raw)}, handoverFor)
+	who, key, err := q.s.Admin.HandOver(q.Context(), cert)
 	if err != nil {
 		return err
 	}
@@ -60,27 +47,12 @@ func (q *request) presented(throughSocket bool) error {
 		q.w.Header().Set("Referrer-Policy", "strict-origin")
 		q.w.Header().Set("Content-Security-Policy", strings.Replace(policy, "form-action 'self'", "form-action 'self' "+q.s.BaseURL.Scheme+"://"+q.s.BaseURL.Host, 1))
 	}
-	return q.show(http.StatusOK, "handover", handover{who.address, target, key, local(q.FormValue("to"))})
+	return q.show(http.StatusOK, "handover", handover{who.Address(), target, key, local(q.FormValue("to"))})
 }
 
 // useHandover opens a session for whoever came from the login address.
 func (q *request) useHandover() error {
-	claim, err := q.s.Tokens.Use(q.Context(), token.Handover, q.PostFormValue("token"))
-	if errors.Is(err, token.ErrToken) {
-		return &admin.Error{Kind: admin.Refused, What: q.text("login.late"), Err: err}
-	}
-	if err != nil {
-		return err
-	}
-	der, err := base64.StdEncoding.DecodeString(claim.Object)
-	if err != nil {
-		return err
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		return err
-	}
-	who, err := q.holder(cert)
+	who, err := q.s.Admin.TakeOver(q.Context(), q.PostFormValue("token"))
 	if err != nil {
 		return err
 	}
@@ -88,35 +60,6 @@ func (q *request) useHandover() error {
 		return err
 	}
 	return q.seeOther(q.PostFormValue("to"))
-}
-
-// holder is whom a certificate names, if it counts now. Of several addresses it
-// is the one that lists know.
-func (q *request) holder(cert *x509.Certificate) (identity, error) {
-	who := identity{method: scenario.SMIME, certificate: cert.Raw}
-	if v := q.s.Judge.Judge(cert, trust.Signing, q.s.Clock(), nil); !v.OK() {
-		return who, &admin.Error{Kind: admin.Refused, Err: admin.ErrRules, What: q.text("login.untrusted", v.Reason)}
-	}
-	for _, text := range trust.Addresses(cert) {
-		if a, err := list.ParseAddress(text); err == nil {
-			who.known = append(who.known, a)
-		}
-	}
-	if len(who.known) == 0 {
-		return who, &admin.Error{Kind: admin.Refused, Err: admin.ErrRules, What: q.text("login.noaddress")}
-	}
-	who.address = who.known[0]
-	for _, a := range who.known {
-		held, err := q.s.Admin.Store.Memberships(q.Context(), a)
-		if err != nil {
-			return who, err
-		}
-		if len(held) > 0 {
-			who.address = a
-			break
-		}
-	}
-	return who, nil
 }
 
 // clientCertificate is what the client presented to us, or to a proxy that may

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
-	"github.com/sealist/sealist/listd/scenario"
 )
 
 // loginPages are the ways in and out.
@@ -61,11 +60,11 @@ func (q *request) mailLink(limit *limiter) error {
 func (q *request) link() error { return q.show(http.StatusOK, "link", q.PathValue("token")) }
 
 func (q *request) useLink() error {
-	who, plain, err := q.s.Admin.UseLogin(q.Context(), q.PathValue("token"))
+	who, err := q.s.Admin.UseLogin(q.Context(), q.PathValue("token"))
 	if err != nil {
 		return err
 	}
-	if err := q.s.begin(q.Context(), q.w, q.Request, identity{address: who, method: scenario.MD5, clear: plain}); err != nil {
+	if err := q.s.begin(q.Context(), q.w, q.Request, who); err != nil {
 		return err
 	}
 	return q.seeOther("/")

@@ -13,7 +13,6 @@ import (
 
 	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/listd/list"
-	"github.com/sealist/sealist/listd/store"
 )
 
 // templates are the pages, each with the frame around it.
@@ -94,10 +93,10 @@ func readForm(r *http.Request) error {
 
 // admin acts in the visitor's name.
 func (q *request) admin() *admin.Admin {
-	if !q.who.known() {
+	if !q.who.known {
 		return q.s.Admin.As("somebody on the pages")
 	}
-	return q.s.Admin.As(q.who.session.Address.String())
+	return q.s.Admin.As(q.who.Address.String())
 }
 
 // view is what a template sees.
@@ -118,10 +117,10 @@ func (v view) Languages() []list.Language { return list.Languages() }
 
 // Who is the visitor's address, empty if he is not known.
 func (v view) Who() string {
-	if !v.q.who.known() {
+	if !v.q.who.known {
 		return ""
 	}
-	return v.q.who.session.Address.String()
+	return v.q.who.Address.String()
 }
 
 // Here is the path of the page, to come back to.
@@ -196,12 +195,17 @@ func (q *request) refuse(err error) {
 	status, why := http.StatusInternalServerError, refusal{Text: q.text("error.internal")}
 	var person *admin.Error
 	var large *http.MaxBytesError
+	var proof *admin.NoLogin
 	switch {
 	case errors.Is(err, errLogin):
 		q.w.Header().Set("Location", "/login?to="+template.URLQueryEscaper(local(q.URL.RequestURI())))
 		q.w.WriteHeader(http.StatusSeeOther)
 		return
-	case errors.Is(err, errNotFound), errors.Is(err, store.ErrNotFound):
+	case errors.As(err, &proof):
+		status, why = http.StatusForbidden, refusal{Text: q.text("login.untrusted", proof.Reason)}
+	case errors.Is(err, admin.ErrLogin):
+		status, why = http.StatusUnprocessableEntity, refusal{Text: q.text("login.late")}
+	case errors.Is(err, errNotFound), admin.IsNotFound(err):
 		status, why = http.StatusNotFound, refusal{Text: q.text("error.notfound")}
 	case errors.Is(err, errOrigin):
 		status, why = http.StatusForbidden, refusal{Text: q.text("error.origin")}

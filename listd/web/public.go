@@ -10,7 +10,6 @@ import (
 
 	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/listd/list"
-	"github.com/sealist/sealist/smime/trust"
 )
 
 // publicPages are what everybody may look at.
@@ -26,7 +25,7 @@ func (s *Server) publicPages(mux *http.ServeMux) {
 
 // home shows the lists that the visitor may know of.
 func (q *request) home() error {
-	lists, err := q.s.Admin.VisibleLists(q.Context(), q.who.requester())
+	lists, err := q.s.Admin.VisibleLists(q.Context(), q.who.Requester)
 	if err != nil {
 		return err
 	}
@@ -42,14 +41,14 @@ type listPage struct {
 
 // list shows a list as far as the visitor may see it.
 func (q *request) list() error {
-	v, err := q.s.Admin.ViewList(q.Context(), q.who.requester(), q.PathValue("list"))
+	v, err := q.s.Admin.ViewList(q.Context(), q.who.Requester, q.PathValue("list"))
 	if err != nil {
 		return err
 	}
 	p := listPage{ListView: v}
 	if c := v.Certificate; c != nil {
 		sum := sha1.Sum(c.Raw)
-		p.SHA256, p.SHA1 = pairs(trust.Fingerprint(c)), pairs(hex.EncodeToString(sum[:]))
+		p.SHA256, p.SHA1 = pairs(v.Details.Fingerprint), pairs(hex.EncodeToString(sum[:]))
 		p.Expired = c.NotAfter.Before(q.s.Clock())
 	}
 	q.title = v.List.Address.String()
@@ -83,7 +82,7 @@ func (q *request) certificate() error {
 	if !ok {
 		return errNotFound
 	}
-	l, err := q.s.Admin.VisibleList(q.Context(), q.who.requester(), q.PathValue("list"), "")
+	l, err := q.s.Admin.VisibleList(q.Context(), q.who.Requester, q.PathValue("list"), "")
 	if err != nil {
 		return err
 	}
@@ -123,12 +122,12 @@ func (q *request) unsubscribe() error {
 }
 
 func (q *request) join(do func(context.Context, admin.Requester, list.List) (admin.Done, error)) error {
-	r := q.who.requester()
+	r := q.who.Requester
 	l, err := q.s.Admin.VisibleList(q.Context(), r, q.PathValue("list"), "")
 	if err != nil {
 		return err
 	}
-	if !q.who.known() {
+	if !q.who.known {
 		if r.Address, err = list.ParseAddress(strings.TrimSpace(q.PostFormValue("address"))); err != nil {
 			return &admin.Error{Kind: admin.Usage, What: q.text("error.address"), Err: err}
 		}

@@ -9,8 +9,6 @@
 package web
 
 import (
-	"context"
-	"crypto/x509"
 	"embed"
 	"io/fs"
 	"log/slog"
@@ -22,31 +20,11 @@ import (
 
 	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/listd/list"
-	"github.com/sealist/sealist/listd/store"
-	"github.com/sealist/sealist/listd/token"
-	"github.com/sealist/sealist/smime/trust"
 )
-
-// Judge says whether a client certificate counts now: whether its holder may
-// sign mail with it, for that is what he could do instead. *revocation.Judge is
-// one.
-type Judge interface {
-	Judge(cert *x509.Certificate, use trust.Use, at time.Time, extra []*x509.Certificate) trust.Verdict
-}
-
-// Sessions keeps logins. *store.Store is one.
-type Sessions interface {
-	PutSession(ctx context.Context, s store.Session) error
-	Session(ctx context.Context, id string) (store.Session, error)
-	DropSession(ctx context.Context, id string) error
-}
 
 // Parts is what the pages are made of.
 type Parts struct {
-	Admin    *admin.Admin
-	Sessions Sessions
-	Tokens   *token.Tokens // of links in mail and between the login address and the pages
-	Judge    Judge         // of client certificates
+	Admin *admin.Admin
 
 	BaseURL        *url.URL       // where people reach the pages
 	LoginURL       *url.URL       // where they are asked for a certificate; nil: nowhere
