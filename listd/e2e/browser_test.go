@@ -19,6 +19,7 @@ import (
 var journeys = []string{
 	"the certificate of a list", "login with a certificate, leave and subscribe", "login with a certificate leads back", "login without a certificate says what to do",
 	"login with a link in a mail", "another language", "a person without rights reads why", "keyboard alone", "every page is light, fits a phone and has no fault that axe finds",
+	"a phone shows the longer words of German and French whole",
 }
 
 // Lists of the journeys beside boardList.

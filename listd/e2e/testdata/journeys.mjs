@@ -204,7 +204,7 @@ const journeys = {
       notes.push(`${name} ${weight}`);
       await look(name);
     };
-    for (const [name, path] of Object.entries({ home: '/', list: '/lists/' + world.board, plain: '/lists/' + world.closed, login: '/login', help: '/help/certificates', nowhere: '/nowhere' })) {
+    for (const [name, path] of Object.entries({ home: '/', list: '/lists/' + world.board, plain: '/lists/' + world.closed, login: '/login', help: '/help/certificates', link: '/login/link/x', nowhere: '/nowhere' })) {
       await visit(name, path);
     }
     await visit('handover', world.login + '/login/certificate?to=/');
@@ -214,7 +214,25 @@ const journeys = {
     await page.goto('/lists/' + world.closed);
     await press(page, 'Subscribe');
     await look('refusal');
+    await page.goto('/login');
+    await page.getByLabel('E-mail address').fill('nobody@corp.example');
+    await press(page, 'Send me a link');
+    await look('told');
     return notes;
+  },
+
+  async 'a phone shows the longer words of German and French whole'() {
+    for (const locale of ['de', 'fr']) {
+      const page = await visitor(undefined, { locale, viewport: { width: 360, height: 740 } });
+      for (const path of ['/', '/login', '/lists/' + world.board, '/help/certificates', '/nowhere']) {
+        await page.goto(path);
+        want((await page.getAttribute('html', 'lang')) === locale, `${path} is not in ${locale}`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+        want(wide <= 360, `${path} in ${locale} is ${wide} wide`);
+      }
+      await page.goto('/login');
+      await shot(page, 'login-' + locale);
+    }
   },
 };
 
