@@ -113,6 +113,10 @@ func TestFormsOfOtherSites(t *testing.T) {
 			t.Errorf("%s: %d", name, p.status)
 		}
 	}
+	p := alice.do(http.MethodPost, login+"/language", url.Values{"lang": {"de"}, "back": {"/login/certificate"}}, http.Header{"Origin": {login}, "Sec-Fetch-Site": {"same-origin"}})
+	if p.status != http.StatusSeeOther || p.header.Get("Location") != "/login/certificate" {
+		t.Errorf("another language at the login address: %d %v", p.status, p.header)
+	}
 	if held, err := w.sealist.Store.Memberships(t.Context(), list.MustParseAddress("alice@example.org")); err != nil || len(held) != 4 {
 		t.Errorf("%d lists, %v", len(held), err)
 	}

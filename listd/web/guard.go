@@ -41,8 +41,8 @@ func (s *Server) guarded(h http.Handler) http.Handler {
 			http.Error(w, "There is no such site here.", http.StatusMisdirectedRequest)
 			return
 		}
-		if s.LoginURL != nil && s.LoginURL.Host != s.BaseURL.Host && strings.EqualFold(r.Host, s.LoginURL.Host) && r.URL.Path != "/login/certificate" && !strings.HasPrefix(r.URL.Path, "/static/") {
-			http.Redirect(w, r, s.BaseURL.JoinPath(r.URL.Path).String(), http.StatusSeeOther) // it is for logging in alone
+		if s.onlyLogin(r.Host) && r.URL.Path != "/login/certificate" && r.URL.Path != "/language" && !strings.HasPrefix(r.URL.Path, "/static/") {
+			http.Redirect(w, r, s.BaseURL.JoinPath(r.URL.Path).String(), http.StatusSeeOther)
 			return
 		}
 		if r.Body != nil {
@@ -54,6 +54,11 @@ func (s *Server) guarded(h http.Handler) http.Handler {
 		}
 		sameOrigin.Handler(h).ServeHTTP(w, r)
 	})
+}
+
+// onlyLogin tells whether a host is for logging in alone.
+func (s *Server) onlyLogin(host string) bool {
+	return s.LoginURL != nil && s.LoginURL.Host != s.BaseURL.Host && strings.EqualFold(host, s.LoginURL.Host)
 }
 
 // unsaid tells whether a form does not say from where it was sent, which every
