@@ -97,7 +97,7 @@ func TestFormsOfOtherSites(t *testing.T) {
 		"plain HTTP":                   {"Origin": {strings.Replace(base, "https:", "http:", 1)}, "Sec-Fetch-Site": {"cross-site"}},
 		"another site, with a Referer": {"Referer": {base + "/"}, "Sec-Fetch-Site": {"cross-site"}},
 	} {
-		for _, path := range []string{"/lists/" + secretList + "/unsubscribe", "/login/mail", "/logout", "/language", "/login/continue"} {
+		for _, path := range []string{"/lists/" + secretList + "/unsubscribe", "/login/mail", "/logout", "/language", "/login/continue", "/login/link/x"} {
 			if p := alice.do(http.MethodPost, w.at(path), url.Values{}, header); p.status != http.StatusForbidden {
 				t.Errorf("%s to %s: %d", name, path, p.status)
 			}
