@@ -7,6 +7,10 @@ BENCH    ?= .
 
 # Packages whose tests kill or time processes: they run without the race detector, after the others.
 PROCESSES = ./listd/e2e
+
+# Packages with tests of keys in a security module, which is an optional build: it needs cgo.
+PKCS11 = ./listd/hsm ./listd/keyring ./listd ./cmd/listmaster
+
 RACED     = $$($(GO) list ./... | grep -v '/listd/e2e$$')
 
 # Where the packages can be installed, a test that lacks its server fails instead of being skipped.
@@ -22,6 +26,8 @@ check: lint
 test-all: test
 	@SEALIST_SLOW=1 sh .ci/packages
 	$(PEERS) SEALIST_SLOW=1 $(GO) test -count=1 -timeout 60m ./...
+	@if command -v cc > /dev/null; then $(PEERS) CGO_ENABLED=1 $(GO) test -count=1 -timeout 15m -tags pkcs11 -run 'Module|HSM' ./listd/keyring ./listd && \
+		$(PEERS) CGO_ENABLED=1 $(GO) test -count=1 -timeout 15m -tags pkcs11 ./listd/hsm; else echo 'no C compiler: keys in a security module (-tags pkcs11) are not tested'; fi
 	SEALIST_TIMING=1 $(GO) test -count=1 -timeout 60m -p 1 -v -run Timing ./smime/cms
 
 packages:
@@ -31,6 +37,7 @@ lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags crashpoint ./listd/...
+	@! command -v cc > /dev/null || $(GO) vet -tags pkcs11 $(PKCS11)
 	$(GO) tool staticcheck ./...
 
 race:

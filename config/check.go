@@ -38,6 +38,7 @@ func (c *Config) check() (mistakes, warnings []Finding) {
 	k.store(c.Store)
 	k.trust(c.Trust)
 	k.keyPassword(c)
+	k.pkcs11(c.PKCS11)
 	k.expiry(c.Expiry)
 	for i, d := range c.Directories {
 		k.directory(fmt.Sprintf("directories[%d]", i), d)

@@ -197,6 +197,28 @@ func (k *checker) keyPassword(c *Config) {
 	}
 }
 
+// pkcs11 checks the files of a security module.
+func (k *checker) pkcs11(p PKCS11) {
+	switch {
+	case p.Module == "" && p.PINFile != "":
+		k.mistake("pkcs11.pin_file", "there is a PIN and no module", "name the library of the security module as pkcs11.module")
+	case p.Module != "" && !filepath.IsAbs(p.Module):
+		k.mistake("pkcs11.module", "it is no absolute path", "write the whole path of the library, as /usr/lib/softhsm/libsofthsm2.so")
+	case p.Module != "":
+		if _, err := os.Stat(p.Module); err != nil {
+			k.mistake("pkcs11.module", pathError(err), "the file must be the PKCS#11 library that came with the security module")
+		}
+	}
+	if p.PINFile == "" {
+		return
+	}
+	if _, err := ReadSecretFile(p.PINFile); err != nil {
+		k.mistake("pkcs11.pin_file", pathError(err), "the file must hold the PIN and be readable by the user that runs listd")
+	} else if info, err := os.Stat(p.PINFile); err == nil && tooOpen(info) {
+		k.mistake("pkcs11.pin_file", fmt.Sprintf("%s can be read by others (mode %04o)", p.PINFile, info.Mode().Perm()), "chmod 600 "+p.PINFile)
+	}
+}
+
 // tooOpen tells whether a file may be read by more than its owner; a group may
 // where the owner is root (0640), nobody else ever.
 func tooOpen(info fs.FileInfo) bool {

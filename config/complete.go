@@ -43,7 +43,7 @@ func preset(name string) (filter string, attributes []string) {
 func (c *Config) Complete() {
 	base := filepath.Dir(c.File)
 	for _, path := range []*string{
-		&c.DataDir, &c.KeyPasswordFile, &c.Store.PasswordFile, &c.SMTP.TLS.Cert, &c.SMTP.TLS.Key, &c.Relay.CAFile,
+		&c.DataDir, &c.KeyPasswordFile, &c.PKCS11.PINFile, &c.Store.PasswordFile, &c.SMTP.TLS.Cert, &c.SMTP.TLS.Key, &c.Relay.CAFile,
 		&c.Trust.CAFile, &c.Trust.CAPath, &c.Trust.Intermediates,
 	} {
 		*path = under(base, *path)

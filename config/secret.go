@@ -84,8 +84,8 @@ func ReadSecretFile(path string) (Secret, error) {
 	return NewSecret(octets), nil
 }
 
-// ReadKeyPasswordFile is ReadSecretFile for a key password: a file that others
-// may read is refused, with the remedy.
+// ReadKeyPasswordFile is ReadSecretFile for a key password, or a PIN: a file that
+// others may read is refused, with the remedy.
 func ReadKeyPasswordFile(path string) (Secret, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -66,6 +66,10 @@ type Config struct {
 	// any, lists that have a key are locked and the rest runs.
 	KeyPasswordFile string `mapstructure:"key_password_file"`
 
+	// A security module (HSM) that keys of lists are in (docs/keys.md). Only
+	// programs built with `-tags pkcs11` can use one.
+	PKCS11 PKCS11 `mapstructure:"pkcs11"`
+
 	// LDAP directories in which subscribers' certificates are looked up.
 	Directories []Directory `mapstructure:"directories"`
 
@@ -99,6 +103,20 @@ type Config struct {
 	// keyPassword is what Load found, if it found one: a program that gives up
 	// being root afterwards could not read it again.
 	keyPassword Secret
+}
+
+// PKCS11 says how a security module is reached. Which token and which key it is
+// stands in the reference that `listmaster key import --pkcs11` was given.
+type PKCS11 struct {
+	// The module's library, as `/usr/lib/softhsm/libsofthsm2.so`. Empty: keys
+	// in a security module cannot be used, and mail that needs one waits.
+	Module string `mapstructure:"module"`
+
+	// File with the user's PIN. Only its owner may read it (0600), or root and
+	// one group (0640); the user that runs listd must. It is read whenever the
+	// server logs in to a token, and a PIN that the token did not take is not
+	// tried again before the file changes. Empty: tokens are used without.
+	PINFile string `mapstructure:"pin_file"`
 }
 
 // Notices says how service mail is written.

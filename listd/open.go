@@ -29,6 +29,7 @@ import (
 	"github.com/sealist/sealist/listd/bounce"
 	"github.com/sealist/sealist/listd/datasource"
 	"github.com/sealist/sealist/listd/distribute"
+	"github.com/sealist/sealist/listd/hsm"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/metric"
@@ -65,6 +66,7 @@ type Sealist struct {
 	Config      *config.Config
 	Store       *store.Store
 	Keyring     *keyring.Keyring
+	HSM         *hsm.Module
 	Trust       *trust.Policy       // paths, without revocation
 	Revocation  *revocation.Checker // what is known of CRLs and OCSP responders
 	Judge       *revocation.Judge   // paths and revocation; it waits for answers
@@ -146,6 +148,7 @@ func (s *Sealist) closeParts() error {
 		for _, d := range s.Directories {
 			errs = append(errs, d.Close())
 		}
+		errs = append(errs, s.HSM.Close())
 	})
 	return errors.Join(errs...)
 }
@@ -264,9 +267,27 @@ func (s *Sealist) openKeyring(ctx context.Context) error {
 		s.log.Error("the key password cannot be read; lists that have a key are locked", "err", err)
 	}
 	s.Keyring = keyring.Open(ctx, s.Store, password.Reveal(), keyring.Options{
-		Iterations: s.o.KeyIterations, RSAMinBits: s.Config.Trust.Algorithms.RSAMinBits, Clock: s.o.Clock, Log: s.log,
+		Iterations: s.o.KeyIterations, RSAMinBits: s.Config.Trust.Algorithms.RSAMinBits, HSM: s.openHSM(), Clock: s.o.Clock, Log: s.log,
 	})
 	return nil
+}
+
+// openHSM makes the security module that the configuration names, and loads
+// nothing yet.
+func (s *Sealist) openHSM() *hsm.Module {
+	c := s.Config.PKCS11
+	if c.Module != "" && !hsm.Built {
+		s.log.Error("pkcs11 is configured, and its keys stay locked", "err", hsm.ErrNotBuilt)
+	}
+	o := hsm.Options{Path: c.Module}
+	if c.PINFile != "" {
+		o.PIN = func() ([]byte, error) {
+			pin, err := config.ReadKeyPasswordFile(c.PINFile)
+			return pin.Reveal(), err
+		}
+	}
+	s.HSM = hsm.Open(o)
+	return s.HSM
 }
 
 // openSources makes every source of certificates that the configuration names.

@@ -72,7 +72,8 @@ func (s *Sealist) face() (*face, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &face{handler: pages.Handler(false), behindSocket: pages.Handler(true)}
+	api := s.withAPI(pages, p.BaseURL.Host)
+	f := &face{handler: api(pages.Handler(false)), behindSocket: api(pages.Handler(true))}
 	if f.tls, err = serverTLS(c.TLS.Cert, c.TLS.Key); err != nil {
 		return nil, fmt.Errorf("reading web.tls: %w", err)
 	}
@@ -171,4 +172,14 @@ func pageListener(address string) (l net.Listener, socket bool, err error) {
 		return nil, true, errors.Join(err, l.Close())
 	}
 	return l, true, nil
+}
+
+// oneClick makes the link with which a member leaves a list (RFC 8058 wants
+// https); nil where there are no pages.
+func (s *Sealist) oneClick() func(token string) string {
+	base, err := url.Parse(s.Config.Web.BaseURL)
+	if s.Config.Web.Listen == "" || err != nil || base.Scheme != "https" {
+		return nil
+	}
+	return func(token string) string { return base.JoinPath("/unsubscribe/", token).String() }
 }

@@ -30,6 +30,9 @@ var (
 	ErrDecrypt = cms.ErrDecrypt
 	// ErrMalformed is wrapped by the error of a layer that cannot be read.
 	ErrMalformed = errors.New("malformed S/MIME")
+	// ErrKeyAway is wrapped by the error of a message that may be opened later: the private key it needs, in a security module, could
+	// not be asked now.
+	ErrKeyAway = cms.ErrKeyAway
 	// ErrTooLarge is wrapped by the error of a message that exceeds a limit of invariant 9.
 	ErrTooLarge = errors.New("message exceeds a limit")
 )
@@ -41,7 +44,7 @@ func named(doing string, err error) error {
 		return nil
 	case errors.Is(err, ErrDecrypt):
 		return ErrDecrypt
-	case errors.Is(err, ErrTooLarge), errors.Is(err, ErrMalformed):
+	case errors.Is(err, ErrTooLarge), errors.Is(err, ErrMalformed), errors.Is(err, ErrKeyAway):
 		return err
 	case errors.Is(err, cms.ErrTooLarge), errors.Is(err, entity.ErrTooLarge):
 		return fmt.Errorf("%w: %s: %w", ErrTooLarge, doing, err)

@@ -30,8 +30,8 @@ type Message struct {
 	// Nil if none was.
 	ContentKey cms.ContentKey
 	Ciphertext [32]byte
-	// Err is nil, [ErrDecrypt] itself, or wraps [ErrMalformed] (a layer of the run cannot be read, so what it holds is unknown) or
-	// [ErrTooLarge]. A signature that fails is no Err: it stands in its layer.
+	// Err is nil, [ErrDecrypt] itself, or wraps [ErrMalformed] (a layer of the run cannot be read, so what it holds is unknown),
+	// [ErrTooLarge] or [ErrKeyAway]. A signature that fails is no Err: it stands in its layer.
 	Err error
 }
 
@@ -90,7 +90,7 @@ type Layer struct {
 	Unreadable   int
 	// CRLs are the DER certificate revocation lists in the layer's bag.
 	CRLs [][]byte
-	// Err is why the layer could not be opened: nil, [ErrDecrypt] itself, or wrapping [ErrMalformed] or [ErrTooLarge].
+	// Err is why the layer could not be opened: nil, [ErrDecrypt] itself, or wrapping [ErrMalformed], [ErrTooLarge] or [ErrKeyAway].
 	Err error
 
 	inner *entity.Entity // what the layer holds

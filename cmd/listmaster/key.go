@@ -18,7 +18,7 @@ func keyCommand(g *globals) *cobra.Command {
 
 func keyImport(g *globals) *cobra.Command {
 	var key keyFlags
-	var robot, until string
+	var robot, until, module string
 	var staged bool
 	c := &cobra.Command{
 		Use:   "import LIST FILE… | --robot DOMAIN FILE…",
@@ -26,7 +26,9 @@ func keyImport(g *globals) *cobra.Command {
 		Long: "Gives the list LIST the key pair of a PKCS#12 file, or of several files in PEM or DER: a certificate\n" +
 			"with its chain, and the private key. A certificate without one belongs to a key that `key request`\n" +
 			"made. The key is active at once, and everybody on the list is told of its certificate, unless it is\n" +
-			"--staged. The keys that it takes over from still open mail: until --until, or `key retire`.",
+			"--staged. The keys that it takes over from still open mail: until --until, or `key retire`.\n" +
+			"With --pkcs11 the private key stays in a security module, the list's certificate comes first in\n" +
+			"the files, and a reference is kept.",
 		Args: func(c *cobra.Command, args []string) error {
 			if robot != "" {
 				return cobra.MinimumNArgs(1)(c, args)
@@ -47,7 +49,7 @@ func keyImport(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			k.Staged, k.Until = staged, end
+			k.Staged, k.Until, k.PKCS11 = staged, end, module
 			return withSession(c, g, func(ctx context.Context, s *session) error {
 				var details admin.KeyDetails
 				var warnings []string
@@ -63,6 +65,7 @@ func keyImport(g *globals) *cobra.Command {
 	}
 	c.Flags().StringVar(&robot, "robot", "", "domain whose address for commands gets the key, in place of LIST")
 	c.Flags().BoolVar(&staged, "staged", false, "only open mail with it, until `key activate`")
+	c.Flags().StringVar(&module, "pkcs11", "", "where the private key is in a security module: pkcs11:token=NAME;object=LABEL (RFC 7512)")
 	untilFlag(c, &until)
 	key.passwordFlag(c)
 	return c
@@ -139,11 +142,16 @@ func keyRetire(g *globals) *cobra.Command {
 	var force bool
 	c := &cobra.Command{Use: "retire LIST FINGERPRINT", Short: "destroy the private key, and keep the certificate for the records", Args: cobra.ExactArgs(2),
 		Long: "Destroys the private half of a key in the database. What is encrypted to it can never be opened\n" +
-			"again here. Backups that were made before still hold it, under the key password.",
+			"again here. Backups that were made before still hold it, under the key password. Of a key in a\n" +
+			"security module only the reference is destroyed.",
 		RunE: func(c *cobra.Command, args []string) error {
 			return withSession(c, g, func(ctx context.Context, s *session) error {
 				k, err := s.RetireKey(ctx, args[0], args[1], force)
-				if err == nil && !g.json {
+				switch {
+				case err != nil || g.json:
+				case k.PKCS11 != "":
+					fmt.Fprintf(c.ErrOrStderr(), "the reference to its private key is destroyed; the key itself is in the security module (%s), and its administrator's to destroy\n", k.PKCS11)
+				default:
 					fmt.Fprintln(c.ErrOrStderr(), "its private key is destroyed; backups that were made before still hold it, under the key password")
 				}
 				return showKey(c, g, k, err)
@@ -181,6 +189,9 @@ func printKeys(out io.Writer, keys []admin.KeyDetails) error {
 			continue
 		}
 		pairs := append([][2]string{{"key", k.Key + ", " + state}}, certificateFacts(k.CertificateDetails)...)
+		if k.PKCS11 != "" {
+			pairs = append(pairs, [2]string{"private key", k.PKCS11})
+		}
 		if k.Chain > 0 {
 			pairs = append(pairs, [2]string{"chain", count(k.Chain, "certificate")})
 		}

@@ -126,3 +126,24 @@ func TestKeyRekey(t *testing.T) {
 		t.Errorf("%d, %s", status, errOut)
 	}
 }
+
+// A key in a security module that cannot be asked is not imported, and why is
+// said.
+func TestKeyInAModule(t *testing.T) {
+	w := newWorld(t)
+	w.good("list", "create", board)
+	id := w.ca.Issue(board, smimetest.FreshKey)
+	cert := w.put("cert.pem", string(id.CertificatePEM()))
+	status, _, errOut := w.try("key", "import", board, cert, "--pkcs11", "pkcs11:token=lists;object=board")
+	if status != 3 || !strings.Contains(errOut, "pkcs11:token=lists;object=board: ") || !strings.Contains(errOut, "hint: see that pkcs11.module") {
+		t.Errorf("%d %s", status, errOut)
+	}
+	status, _, errOut = w.try("key", "import", board, cert, "--pkcs11", "pkcs11:token=lists;object=board?pin-value=1234")
+	if status != 1 || !strings.Contains(errOut, "malformed: ") || !strings.Contains(errOut, "hint: write it as pkcs11:token=NAME") {
+		t.Errorf("%d %s", status, errOut)
+	}
+	status, _, errOut = w.try("key", "import", board, cert, w.put("key.pem", string(id.KeyPEM())), "--pkcs11", "pkcs11:token=lists;object=board")
+	if status != 1 || !strings.Contains(errOut, "two_keys: ") || !strings.Contains(errOut, "hint: the private key stays where it is") {
+		t.Errorf("%d %s", status, errOut)
+	}
+}

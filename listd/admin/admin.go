@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/directory"
+	"github.com/sealist/sealist/listd/bounce"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
@@ -47,6 +48,7 @@ type Parts struct {
 
 	Tokens      *token.Tokens // that people are sent
 	Listmasters []list.Address
+	Returns     *bounce.Returns // reads the tokens of one-click unsubscription; nil: there are none
 
 	// ReadMessage makes what a scenario may ask of a message.
 	ReadMessage func(octets []byte) (scenario.Message, error)
@@ -65,6 +67,7 @@ type Caching struct{ Positive, Negative time.Duration }
 type Keyring interface {
 	HMAC(ctx context.Context, purpose string, data []byte) ([]byte, error)
 	SigningKey(ctx context.Context, l list.ID, now time.Time) (keyring.Key, bool, error)
+	InModule(b keyring.Bundle, uri string) (keyring.Bundle, error)
 	Add(ctx context.Context, l list.ID, b keyring.Bundle, p keyring.Placing) (keyring.Key, error)
 	Request(ctx context.Context, l list.ID, t keyring.KeyType, use keyring.Use) (store.KeyRow, []byte, error)
 	Activate(ctx context.Context, row store.KeyRow, until time.Time) error

@@ -104,8 +104,13 @@ func (a *Admin) RetireKey(ctx context.Context, listText, fingerprint string, for
 	if err := a.Keyring.Retire(ctx, row); err != nil {
 		return KeyDetails{}, Explain(err)
 	}
-	a.audit(ctx, "key retire", l.ID, row.Fingerprint, map[string]string{"was": string(row.State), "unopened": fmt.Sprint(unopened)})
+	facts := map[string]string{"was": string(row.State), "unopened": fmt.Sprint(unopened)}
+	if uri := keyring.Reference(row); uri != "" {
+		facts["pkcs11"] = uri
+	}
+	a.audit(ctx, "key retire", l.ID, row.Fingerprint, facts)
 	_, details, err := a.keyOf(ctx, l, row.Fingerprint)
+	details.PKCS11 = keyring.Reference(row)
 	return details, err
 }
 

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealist/sealist/listd/hsm"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
@@ -43,6 +45,7 @@ func (p P12) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // KeyImport is how a person hands in a key pair.
 type KeyImport struct {
 	P12
+	PKCS11    string    // where the private key is, if that is a security module: a URI of RFC 7512
 	Staged    bool      // it is to wait until it is activated
 	Until     time.Time // when the keys that it takes over from are to be retired; zero: by hand
 	Untrusted bool      // no trust anchor need vouch for the certificate
@@ -56,8 +59,9 @@ type KeyDetails struct {
 	Use                keyring.Use    `json:"use"`   // sign, encrypt, both
 	Chain              int            `json:"chain"` // certificates kept with it
 	Created            time.Time      `json:"created"`
-	Since              time.Time      `json:"since"`           // when it came into State
-	Until              *time.Time     `json:"until,omitempty"` // decrypt-only: when it is to be retired
+	Since              time.Time      `json:"since"`            // when it came into State
+	Until              *time.Time     `json:"until,omitempty"`  // decrypt-only: when it is to be retired
+	PKCS11             string         `json:"pkcs11,omitempty"` // where the private key is, if that is a security module
 
 	signs bool // its key signs
 }
@@ -79,6 +83,12 @@ func (a *Admin) prepareKey(ctx context.Context, address list.Address, rows []sto
 			Hint: "see that key_password_file holds the password under which the other keys are kept; `listd config init` makes a first one"}
 	}
 	bundle, err := keyring.Parse(append([][]byte{k.Octets}, k.More...), string(k.Password))
+	if err == nil && k.PKCS11 != "" {
+		if bundle, err = a.Keyring.InModule(bundle, k.PKCS11); err != nil && keyring.Reason(err) == "" {
+			return nil, &Error{Kind: Environment, What: k.PKCS11 + ": " + err.Error(), Err: err,
+				Hint: "see that pkcs11.module and pkcs11.pin_file are right, and that `pkcs11-tool --list-slots` shows the token"}
+		}
+	}
 	if err == nil && bundle.Private == nil {
 		if !bundle.Answers(rows) {
 			err = keyring.ErrNoRequest
@@ -90,7 +100,7 @@ func (a *Admin) prepareKey(ctx context.Context, address list.Address, rows []sto
 		err = bundle.Check(address, a.Clock(), a.RSAMinBits)
 	}
 	if err != nil {
-		return nil, keyError(err, address, k.Name)
+		return nil, keyError(err, address, cmp.Or(k.PKCS11, k.Name))
 	}
 	others, err := a.Store.AllKeys(ctx)
 	if err != nil {
@@ -133,6 +143,9 @@ func keyError(err error, address list.Address, name string) *Error {
 
 // keyHint says what to do about key files that are not taken.
 func keyHint(err error, address list.Address, name string) string {
+	if hsm.IsURI(name) && !errors.Is(err, keyring.ErrAddress) && !errors.Is(err, keyring.ErrUnusable) {
+		return moduleHint(err)
+	}
 	switch {
 	case errors.Is(err, keyring.ErrBundlePassword):
 		return "give the file's own password with --password-file"
@@ -148,6 +161,22 @@ func keyHint(err error, address list.Address, name string) string {
 		return "write it anew with `openssl pkcs12 -export`, or its key with `openssl pkcs8 -topk8`"
 	default:
 		return "look at it with `openssl pkcs12 -info -nokeys -in " + name + "`, or `openssl x509 -text -noout -in " + name + "`"
+	}
+}
+
+// moduleHint says what to do about a key in a security module that is not taken.
+func moduleHint(err error) string {
+	switch {
+	case errors.Is(err, hsm.ErrPIN):
+		return "write the user's PIN into the file of pkcs11.pin_file"
+	case errors.Is(err, keyring.ErrTwoKeys):
+		return "the private key stays where it is: give files with certificates alone, or leave --pkcs11 out"
+	case errors.Is(err, hsm.ErrForbidden):
+		return "set CKA_SIGN, and CKA_DECRYPT (RSA) or CKA_DERIVE (EC), for what the certificate's key usage has"
+	case errors.Is(err, hsm.ErrURI):
+		return "write it as pkcs11:token=NAME;object=LABEL, or with id=%01 in hexadecimal"
+	default:
+		return "`pkcs11-tool --login --list-objects` shows what is on the token; the list's certificate must be the first of the files"
 	}
 }
 
@@ -174,6 +203,9 @@ func (a *Admin) install(ctx context.Context, l list.List, pair *readyKey) (finge
 		return "", nil, err
 	}
 	facts := map[string]string{"subject": key.Certificate.Subject.String(), "state": string(key.State), "use": string(keyring.UseOf(key.Certificate))}
+	if module, ok := key.Private.(hsm.Key); ok {
+		facts["pkcs11"] = module.URI().String()
+	}
 	a.audit(ctx, "key import", l.ID, key.Fingerprint, facts)
 	if key.State == store.KeyActive {
 		if _, err := a.announceKey(ctx, l, key.Certificate, pair.placing.Until); err != nil {
@@ -290,7 +322,7 @@ func (a *Admin) keysOf(ctx context.Context, l list.List) ([]KeyDetails, error) {
 }
 
 func keyDetails(l list.List, row store.KeyRow) KeyDetails {
-	k := KeyDetails{List: l.Address, State: row.State, Use: keyring.Use(row.Use), Chain: len(row.Chain), Created: row.Created, Since: row.Since}
+	k := KeyDetails{List: l.Address, State: row.State, Use: keyring.Use(row.Use), Chain: len(row.Chain), Created: row.Created, Since: row.Since, PKCS11: keyring.Reference(row)}
 	if !row.Until.IsZero() {
 		k.Until = &row.Until
 	}

@@ -85,6 +85,9 @@ func (d *Distributor) agentKeys(ctx context.Context, l list.List) (all []keyring
 	if !ok {
 		return nil, signing, fmt.Errorf("%s: %w", l.Address, errNoSigningKey)
 	}
+	if err := signing.Ready(); err != nil {
+		return nil, signing, &lockedError{err}
+	}
 	return all, signing, nil
 }
 

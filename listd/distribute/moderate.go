@@ -190,6 +190,9 @@ func (d *Distributor) stored(ctx context.Context, l list.List, id string) (p com
 	o := d.Open
 	o.Keys = keys
 	m := smime.Open(outer, o)
+	if err := keyAway(m); err != nil {
+		return p, err
+	}
 	if m.Err != nil || m.Payload == nil {
 		return p, errNotOpened
 	}

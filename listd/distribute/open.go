@@ -41,6 +41,15 @@ type lockedError struct{ err error }
 func (e *lockedError) Error() string { return e.err.Error() }
 func (e *lockedError) Unwrap() error { return e.err }
 
+// keyAway is a lockedError if a message was not opened because the key for it, in
+// a security module, cannot be reached now.
+func keyAway(m *smime.Message) error {
+	if errors.Is(m.Err, smime.ErrKeyAway) {
+		return &lockedError{fmt.Errorf("%w: %w", keyring.ErrLocked, m.Err)}
+	}
+	return nil
+}
+
 // open decrypts a post with its list's keys, in memory, and verifies its
 // signatures. A post that cannot be opened is a Submission too, one that is
 // not Readable; an error means that the post could not be judged now.
@@ -52,6 +61,9 @@ func (d *Distributor) open(ctx context.Context, item store.Item, l list.List, ou
 	o := d.Open
 	o.Keys = keys
 	m := smime.Open(outer, o)
+	if err := keyAway(m); err != nil {
+		return Submission{}, err
+	}
 	if err := d.Keyring.Locked(); err != nil && len(m.Layers) > 0 {
 		// Signed mail waits too: what is remembered about a signature is kept under the same password.
 		return Submission{}, &lockedError{err}

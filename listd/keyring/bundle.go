@@ -14,6 +14,7 @@ import (
 
 	"software.sslmate.com/src/go-pkcs12"
 
+	"github.com/sealist/sealist/listd/hsm"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/smime/trust"
@@ -73,6 +74,12 @@ var reasons = []struct {
 	{ErrNoRequest, "no_request"},
 	{store.ErrKeyTaken, "key_taken"},
 	{store.ErrExists, "key_exists"},
+	{hsm.ErrNoObject, "no_key"},
+	{hsm.ErrTwoObjects, "two_keys"},
+	{hsm.ErrOther, "key_mismatch"},
+	{hsm.ErrForbidden, string(trust.WrongUsage)},
+	{hsm.ErrPIN, "wrong_password"},
+	{hsm.ErrURI, string(trust.Malformed)},
 	{ErrMalformed, string(trust.Malformed)},
 }
 
@@ -80,7 +87,7 @@ var reasons = []struct {
 type Bundle struct {
 	Certificate *x509.Certificate
 	Chain       []*x509.Certificate // the other certificates in the files
-	Private     crypto.PrivateKey   // nil: the files had certificates only
+	Private     crypto.PrivateKey   // nil: the files had certificates only; hsm.Key: see Keyring.InModule
 }
 
 // String shows nothing of the key.
@@ -179,7 +186,7 @@ func (b Bundle) Check(l list.Address, now time.Time, rsaMinBits int) error {
 	switch b.Private.(type) {
 	case nil:
 		return ErrNoKey
-	case *rsa.PrivateKey, *ecdsa.PrivateKey:
+	case *rsa.PrivateKey, *ecdsa.PrivateKey, hsm.Key:
 	default:
 		return ErrKeyType
 	}

@@ -1,7 +1,7 @@
 // Package keyring holds the private keys of lists and of the robot.
 //
 // At rest a key is an EncryptedPrivateKeyInfo (RFC 5958) under the key
-// password; in memory it is behind the standard library's interfaces. All keys
+// password, or the URI of a key in a security module; in memory it is behind the standard library's interfaces. All keys
 // of one database share one derivation of the password (one salt, one
 // iteration count), so that five hundred lists open in the time of one; each
 // has its own IV. A random secret, sealed under the same password, checks the
@@ -24,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sealist/sealist/listd/hsm"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/store"
 )
@@ -47,8 +48,9 @@ const DefaultIterations = 600_000
 
 // Options of Open. The zero value is usable.
 type Options struct {
-	Iterations int // of a database's first password; 0: DefaultIterations. Lower only in tests
-	RSAMinBits int // the shortest RSA key that is taken; 0: trust.DefaultRSAMinBits
+	Iterations int         // of a database's first password; 0: DefaultIterations. Lower only in tests
+	RSAMinBits int         // the shortest RSA key that is taken; 0: trust.DefaultRSAMinBits
+	HSM        *hsm.Module // where keys are that only a reference is kept of; nil: nowhere
 	Clock      func() time.Time
 	Log        *slog.Logger
 }
@@ -58,7 +60,7 @@ type Key struct {
 	Fingerprint string // SHA-256 of the certificate
 	Certificate *x509.Certificate
 	Chain       []*x509.Certificate
-	Private     crypto.PrivateKey // *rsa.PrivateKey or *ecdsa.PrivateKey
+	Private     crypto.PrivateKey // *rsa.PrivateKey, *ecdsa.PrivateKey or hsm.Key
 	State       store.KeyState    // active, decrypt-only or staged
 	Since       time.Time         // when it came into State
 }
@@ -219,12 +221,30 @@ var errRekeyed = fmt.Errorf("%w: %w: it was changed; give this server the new on
 
 // OpenAll opens every key there is, so that none has to be opened when its mail
 // comes, and returns how many are open. Those that cannot be are logged, each
-// by itself. ErrLocked.
+// by itself, and so are those in a security module that cannot be reached now.
+// ErrLocked.
 func (k *Keyring) OpenAll(ctx context.Context) (open int, err error) {
 	rows, err := k.store.AllKeys(ctx)
 	if err != nil {
 		return 0, err
 	}
+	keys, err := k.openAll(ctx, rows)
+	open = len(keys)
+	for _, key := range keys {
+		away := key.Ready()
+		if away == nil {
+			continue
+		}
+		open--
+		k.o.Log.Error("a list's key cannot be used now", "fingerprint", key.Fingerprint, "err", away)
+		if errors.Is(away, hsm.ErrHangs) {
+			break // the others would only wait as long
+		}
+	}
+	return open, err
+}
+
+func (k *Keyring) openAll(ctx context.Context, rows []store.KeyRow) (keys []Key, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, row := range rows {
@@ -233,15 +253,16 @@ func (k *Keyring) OpenAll(ctx context.Context) (open int, err error) {
 		}
 		o, err := k.unlock(ctx)
 		if err != nil {
-			return open, err
+			return keys, err
 		}
-		if _, err := k.open(ctx, o, row); err != nil {
+		key, err := k.open(ctx, o, row)
+		if err != nil {
 			k.o.Log.Error("a list's key cannot be opened", "list", row.List, "fingerprint", row.Fingerprint, "err", err)
 			continue
 		}
-		open++
+		keys = append(keys, key)
 	}
-	return open, nil
+	return keys, nil
 }
 
 // opens tells whether mail is opened with keys in a state. Staged ones are among
@@ -322,7 +343,7 @@ func (k *Keyring) openRow(ctx context.Context, o *opened, row store.KeyRow) (Key
 		}
 		o = k.opened
 	}
-	private, err := decryptPKCS8(row.PKCS8, o, k.password)
+	private, err := k.private(row, cert, o)
 	if err != nil {
 		return Key{}, err
 	}

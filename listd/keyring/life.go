@@ -65,7 +65,7 @@ func (k *Keyring) Add(ctx context.Context, id list.ID, b Bundle, p Placing) (Key
 		for _, c := range b.Chain {
 			row.Chain = append(row.Chain, c.Raw)
 		}
-		if row.PKCS8, err = encryptPKCS8(b.Private, o); err != nil {
+		if row.PKCS8, err = kept(b.Private, o); err != nil {
 			return store.KeyChange{}, fmt.Errorf("encrypting the private key: %w", err)
 		}
 		var c store.KeyChange
@@ -193,7 +193,8 @@ func (k *Keyring) Stage(ctx context.Context, row store.KeyRow) error {
 	return k.store.ChangeKeys(ctx, store.KeyChange{Replace: []store.KeyReplacement{{KeyRow: row, Was: store.KeyDecryptOnly}}})
 }
 
-// Retire destroys the private half of a key. What is encrypted to it can never
+// Retire destroys the private half of a key; of one in a security module the
+// reference only, the key there is its administrator's. What is encrypted to it can never
 // be opened again; its certificate stays for the records. It needs no key
 // password, and does nothing to a key that is retired.
 func (k *Keyring) Retire(ctx context.Context, row store.KeyRow) error {

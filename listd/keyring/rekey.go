@@ -61,8 +61,12 @@ func (k *Keyring) Rekey(ctx context.Context, password []byte) (changed int, dama
 	return changed, damaged, err
 }
 
-// reencrypt puts the private key of row under another derivation.
+// reencrypt puts the private key of row under another derivation. A reference
+// stays as it is.
 func reencrypt(row *store.KeyRow, o *opened, password []byte, renewed *opened) error {
+	if Reference(*row) != "" {
+		return nil
+	}
 	private, err := decryptPKCS8(row.PKCS8, o, password)
 	if err != nil {
 		return err

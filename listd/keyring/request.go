@@ -129,16 +129,14 @@ func keyUsageBits(private crypto.Signer, use Use) asn1.BitString {
 
 // requested finds the key that one of the certificates of b belongs to, and
 // completes b with it: one that waits for it, or one whose certificate is renewed.
-func (k *Keyring) requested(o *opened, rows []store.KeyRow, b *Bundle) (*store.KeyRow, error) {
-	row := b.answers(rows)
+func (k *Keyring) requested(o *opened, rows []store.KeyRow, b *Bundle) (row *store.KeyRow, err error) {
+	row = b.answers(rows)
 	if row == nil {
 		return nil, ErrNoRequest
 	}
-	private, err := decryptPKCS8(row.PKCS8, o, k.password)
-	if err != nil {
+	if b.Private, err = k.private(*row, b.Certificate, o); err != nil {
 		return nil, err
 	}
-	b.Private = private
 	return row, nil
 }
 

@@ -33,6 +33,9 @@ func (k *Keyring) SigningKey(ctx context.Context, id list.ID, now time.Time) (Ke
 	if !ok {
 		return Key{}, false, ErrNotNow
 	}
+	if err := key.Ready(); err != nil {
+		return Key{}, false, err
+	}
 	return key, true, nil
 }
 

@@ -36,6 +36,7 @@ var debianPackage = map[string]string{
 	"cmsutil": "libnss3-tools", "certutil": "libnss3-tools", "pk12util": "libnss3-tools",
 	"initdb": "postgresql", "postgres": "postgresql", "pg_isready": "postgresql", "psql": "postgresql",
 	"swaks": "swaks", "samba": "samba", "samba-tool": "samba", "ip": "iproute2",
+	"softhsm2-util": "softhsm2", "pkcs11-tool": "opensc",
 	"mkfs.ext4": "e2fsprogs", "fsck.ext4": "e2fsprogs",
 	"chromium": "chromium", "node": "nodejs", "nginx": "nginx",
 }

@@ -33,7 +33,7 @@ type KeyRow struct {
 	PublicKey   string   // SHA-256 of its SubjectPublicKeyInfo, lower-case hex
 	Certificate []byte   // DER; requested: empty
 	Chain       [][]byte // DER, without the leaf
-	PKCS8       []byte   // EncryptedPrivateKeyInfo, never clear; retired: empty
+	PKCS8       []byte   // EncryptedPrivateKeyInfo, never clear, or a URI that says where the key is (RFC 7512); retired: empty
 	State       KeyState
 	Use         string // the keyring's word: sign, encrypt, both
 	Created     time.Time

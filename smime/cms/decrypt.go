@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/cipher"
 	"crypto/ecdh"
@@ -10,6 +11,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -22,7 +24,9 @@ type Key struct {
 	// key is named.
 	Certificate *x509.Certificate
 	// Private is a crypto.Decrypter with an RSA public key, an ecdh.KeyExchanger (as
-	// *ecdh.PrivateKey is) or an *ecdsa.PrivateKey.
+	// *ecdh.PrivateKey is) or an *ecdsa.PrivateKey. What a Decrypter answers to a wrapped key that it
+	// cannot open, an error or a key of another length, makes no difference to anybody; only an error
+	// that wraps ErrKeyAway does.
 	Private any
 }
 
@@ -54,8 +58,8 @@ func (ed *EnvelopedData) Decrypt(keys []Key, b *Budget, p DecryptPolicy) ([]byte
 
 // Open opens the message with the first of the keys that fits, in the message's order.
 //
-// Its error is ErrDecrypt whatever went wrong, or ErrTooLarge if no key fitted before the
-// private-key operations of b were spent. How long a failure takes depends on what everybody can see
+// Its error is ErrDecrypt whatever went wrong, ErrTooLarge if no key fitted before the private-key
+// operations of b were spent, or wraps ErrKeyAway. How long a failure takes depends on what everybody can see
 // of the message and not on what failed: a key that does not unwrap is replaced by a random one, and
 // the content is decrypted in any case (RFC 3218 section 2.3.2).
 func (ed *EnvelopedData) Open(keys []Key, b *Budget, p DecryptPolicy) (Opened, error) {
@@ -71,6 +75,7 @@ func (ed *EnvelopedData) Open(keys []Key, b *Budget, p DecryptPolicy) (Opened, e
 	ciphertext := sha256.Sum256(data)
 	key := random(c.keyLen)
 	found := 0
+	var away error
 	for attempt, err := range ed.attempts(keys, orDefault(b)) {
 		if err != nil {
 			if found == 0 {
@@ -78,7 +83,8 @@ func (ed *EnvelopedData) Open(keys []Key, b *Budget, p DecryptPolicy) (Opened, e
 			}
 			break
 		}
-		cek, ok := attempt.unwrap(c.keyLen)
+		cek, ok, gone := attempt.unwrap(c.keyLen)
+		away = cmp.Or(away, gone)
 		ok &= c.padded(cek, data)
 		subtle.ConstantTimeCopy(ok&(1-found), key, cek)
 		found |= ok
@@ -87,7 +93,7 @@ func (ed *EnvelopedData) Open(keys []Key, b *Budget, p DecryptPolicy) (Opened, e
 	n, whole := unpad(data, blockLen)
 	if found&whole != 1 {
 		clear(data)
-		return Opened{}, ErrDecrypt
+		return Opened{}, cmp.Or(away, ErrDecrypt)
 	}
 	return Opened{data[:n:n], key, ciphertext}, nil
 }
@@ -107,11 +113,13 @@ func (ed *AuthEnvelopedData) Open(keys []Key, b *Budget, _ DecryptPolicy) (Opene
 		return Opened{}, ErrDecrypt
 	}
 	var data []byte
+	var away error
 	for attempt, err := range ed.attempts(keys, orDefault(b)) {
 		if err != nil {
 			return Opened{}, err
 		}
-		key, _ := attempt.unwrap(c.keyLen)
+		key, _, gone := attempt.unwrap(c.keyLen)
+		away = cmp.Or(away, gone)
 		if data, ok = ed.joined(data[:0], len(ed.mac)); !ok {
 			return Opened{}, ErrDecrypt
 		}
@@ -121,7 +129,7 @@ func (ed *AuthEnvelopedData) Open(keys []Key, b *Budget, _ DecryptPolicy) (Opene
 			return Opened{slices.Clip(content), key, ciphertext}, nil
 		}
 	}
-	return Opened{}, ErrDecrypt
+	return Opened{}, cmp.Or(away, ErrDecrypt)
 }
 
 // attributesFit checks what RFC 5083 section 2.1 says of authAttrs: content that is not id-data needs
@@ -246,7 +254,8 @@ func exchanger(private any) ecdh.KeyExchanger {
 
 // unwrap returns a content key of n octets in any case: a random one if the wrapped key does not open
 // or has another length. ok is 0 only if that is known to be so; a crypto.Decrypter does not tell.
-func (a attempt) unwrap(n int) (cek []byte, ok int) {
+// away wraps ErrKeyAway, or is nil.
+func (a attempt) unwrap(n int) (cek []byte, ok int, away error) {
 	switch {
 	case a.recipient.agreement:
 		return a.agree(n)
@@ -258,7 +267,7 @@ func (a attempt) unwrap(n int) (cek []byte, ok int) {
 }
 
 // pkcs1 unwraps RSAES-PKCS1-v1_5 with implicit rejection.
-func (a attempt) pkcs1(n int) (cek []byte, ok int) {
+func (a attempt) pkcs1(n int) (cek []byte, ok int, away error) {
 	cek = random(n)
 	wrapped := a.wrappedRSA()
 	if key, isKey := a.private.(*rsa.PrivateKey); isKey {
@@ -266,27 +275,27 @@ func (a attempt) pkcs1(n int) (cek []byte, ok int) {
 		//lint:ignore SA1019 RFC 8551 section 2.3 still has PKCS #1 v1.5, and most mail uses it
 		err := rsa.DecryptPKCS1v15SessionKey(nil, key, wrapped, cek)
 		if err != nil { // not a number below the modulus, as everybody can see
-			return cek, 0
+			return cek, 0, nil
 		}
-		return cek, 1 - subtle.ConstantTimeCompare(before, cek)
+		return cek, 1 - subtle.ConstantTimeCompare(before, cek), nil
 	}
 	//lint:ignore SA1019 as above
 	got, err := a.private.(crypto.Decrypter).Decrypt(rand.Reader, wrapped, &rsa.PKCS1v15DecryptOptions{SessionKeyLen: n})
 	if err != nil || len(got) != n {
-		return cek, 0
+		return cek, 0, keyAway(err)
 	}
-	return got, 1
+	return got, 1, nil
 }
 
 // oaep unwraps RSAES-OAEP.
-func (a attempt) oaep(n int) (cek []byte, ok int) {
+func (a attempt) oaep(n int) (cek []byte, ok int, away error) {
 	cek = random(n)
 	options, _ := a.recipient.oaep()
 	got, err := a.private.(crypto.Decrypter).Decrypt(rand.Reader, a.wrappedRSA(), options)
 	if err != nil || len(got) != n {
-		return cek, 0
+		return cek, 0, keyAway(err)
 	}
-	return got, 1
+	return got, 1, nil
 }
 
 // wrappedRSA is the wrapped key as long as the modulus. QUIRK: writers that drop leading zeros.
@@ -348,31 +357,40 @@ func oaepHash(o oid) crypto.Hash {
 }
 
 // agree unwraps a key wrapped under an agreed one.
-func (a attempt) agree(n int) (cek []byte, ok int) {
+func (a attempt) agree(n int) (cek []byte, ok int, away error) {
 	key := exchanger(a.private)
 	wrap, _ := a.recipient.wrap()
 	scheme, _ := derivation(a.recipient.algorithm.oid)
-	secret, fine := sharedSecret(key, a.recipient.originator)
+	secret, fine, away := sharedSecret(key, a.recipient.originator)
 	kek := scheme.derive(secret, wrap.encoded, a.recipient.ukm, wrapKeyLen(wrap.oid))
 	cek = random(n)
 	got, ok := unwrap(wrap.oid, kek, a.recipient.key)
 	if len(got) != n {
-		return cek, 0
+		return cek, 0, away
 	}
 	ok &= fine
 	subtle.ConstantTimeCopy(ok, cek, got)
-	return cek, ok
+	return cek, ok, away
 }
 
 // sharedSecret agrees on a secret. A point that is not on the curve or leads to the all-zero secret
 // (RFC 8418 section 2) is its sender's doing and gives a random one, and 0.
-func sharedSecret(key ecdh.KeyExchanger, point []byte) (secret []byte, ok int) {
+func sharedSecret(key ecdh.KeyExchanger, point []byte) (secret []byte, ok int, away error) {
 	if public, err := parsePoint(key.Curve(), point); err == nil {
 		if secret, err = key.ECDH(public); err == nil {
-			return secret, 1 - subtle.ConstantTimeCompare(secret, make([]byte, len(secret)))
+			return secret, 1 - subtle.ConstantTimeCompare(secret, make([]byte, len(secret))), nil
 		}
+		away = keyAway(err)
 	}
-	return random(32), 0
+	return random(32), 0, away
+}
+
+// keyAway is err if it says that the key could not be asked.
+func keyAway(err error) error {
+	if errors.Is(err, ErrKeyAway) {
+		return err
+	}
+	return nil
 }
 
 func random(n int) []byte {

@@ -10,6 +10,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -735,3 +736,91 @@ func TestDecryptErrorSaysNothing(t *testing.T) {
 		t.Error("ErrDecrypt wraps something")
 	}
 }
+
+// answering is a crypto.Decrypter that answers as it likes.
+type answering struct {
+	*rsa.PrivateKey
+	answer func() ([]byte, error)
+}
+
+func (a answering) Decrypt(io.Reader, []byte, crypto.DecrypterOpts) ([]byte, error) {
+	return a.answer()
+}
+
+// TestAnswersOfDecrypters: whatever a Decrypter answers to a wrapped key that it cannot open, an error
+// or a key of any length, is the one error that a software key gives; only that it could not be asked
+// at all is told, and another key that opens the message makes even that good.
+func TestAnswersOfDecrypters(t *testing.T) {
+	id := who(t, "rsa2048")
+	private := id.key.(*rsa.PrivateKey)
+	away := fmt.Errorf("%w: the token is not there", ErrKeyAway)
+	answers := []struct {
+		what string
+		key  []byte
+		err  error
+		want error
+	}{
+		{"bad padding", nil, errors.New("CKR_ENCRYPTED_DATA_INVALID"), ErrDecrypt},
+		{"a general error", nil, errors.New("CKR_GENERAL_ERROR"), ErrDecrypt},
+		{"the standard library's", nil, rsa.ErrDecryption, ErrDecrypt},
+		{"no key at all", nil, nil, ErrDecrypt},
+		{"an empty key", []byte{}, nil, ErrDecrypt},
+		{"a short key", make([]byte, 31), nil, ErrDecrypt},
+		{"a long key", make([]byte, 33), nil, ErrDecrypt},
+		{"a very long key", make([]byte, 200), nil, ErrDecrypt},
+		{"a random key", bytes.Repeat([]byte{0x55}, 32), nil, ErrDecrypt},
+		{"a short key and an error", make([]byte, 3), errors.New("both"), ErrDecrypt},
+		{"away", nil, away, ErrKeyAway},
+	}
+	for _, auth := range []bool{false, true} {
+		for _, oaep := range []bool{false, true} {
+			cek, info := random(32), []byte(nil)
+			if oaep {
+				wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, &private.PublicKey, cek, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				info = ktriRaw(t, "rsa2048", encodeAlgorithm(oidOAEP, oaepSHA256()), wrapped)
+			} else {
+				info = ktri(t, "rsa2048", cek)
+			}
+			der := sealed{auth: auth, key: cek, infos: [][]byte{info}}.der(t)
+			for _, a := range answers {
+				key := Key{Certificate: id.cert, Private: answering{private, func() ([]byte, error) { return a.key, a.err }}}
+				got, err := decrypt(t, der, DecryptPolicy{}, key)
+				if a.want == ErrDecrypt && err != ErrDecrypt || !errors.Is(err, a.want) || got != nil {
+					t.Errorf("%s: %q, %v", a.what, got, err)
+				}
+				if got, err := decrypt(t, der, DecryptPolicy{}, key, id.recipientKey()); err != nil || string(got) != clear1 {
+					t.Errorf("%s, and a key that opens it: %q, %v", a.what, got, err)
+				}
+			}
+		}
+	}
+	ec := who(t, "p256")
+	k, err := ec.key.(*ecdsa.PrivateKey).ECDH()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, answer := range map[error]error{ErrDecrypt: errors.New("no"), ErrKeyAway: away} {
+		s, err := NewSealer([]byte("content"), AES256GCM)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := s.DER([]*Recipient{ec.recipient(t, RecipientOptions{})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := decrypt(t, der, DecryptPolicy{}, Key{Certificate: ec.cert, Private: failingExchanger{k, answer}}); !errors.Is(err, want) {
+			t.Errorf("ECDH: %v, want %v", err, want)
+		}
+	}
+}
+
+// failingExchanger is an ecdh.KeyExchanger that has an error for everything.
+type failingExchanger struct {
+	*ecdh.PrivateKey
+	err error
+}
+
+func (f failingExchanger) ECDH(*ecdh.PublicKey) ([]byte, error) { return nil, f.err }

@@ -15,6 +15,12 @@ var (
 // bare, because whoever can tell these apart can decrypt without the key (RFC 3218, EFAIL).
 var ErrDecrypt = errors.New("cms: cannot be decrypted")
 
+// ErrKeyAway is wrapped by a private key's own errors to say that the key could not be asked, whatever
+// it would have been asked: its token is not there, its session is lost. It must not depend on the
+// message. A decryption that no other key made good then has an error that wraps it in place of
+// ErrDecrypt, and goes well when it is tried again later.
+var ErrKeyAway = errors.New("cms: the private key cannot be reached now")
+
 // Why a SignerInfo does not verify, for errors.Is on SignerInfo.Err.
 var (
 	// ErrAltered: the digest or the signature does not fit the content, the attributes or the key.
