@@ -1,5 +1,5 @@
-// Package peer starts the real servers and programs that Sealist's tests talk to: slapd, Postfix, PostgreSQL, an SMTP or
-// LMTP sink, and the S/MIME tools openssl, gpgsm and NSS's cmsutil.
+// Package peer starts the real servers and programs that Sealist's tests talk to: slapd, Postfix, PostgreSQL, nginx, an SMTP
+// or LMTP sink, Chromium, and the S/MIME tools openssl, gpgsm and NSS's cmsutil.
 //
 // Every Start function takes the running test, gives the server a folder and loopback ports of its own, waits until it
 // answers, and stops it, by its process id, when the test ends. Two tests, or two test processes, may do so at the same
@@ -38,6 +38,7 @@ var debianPackage = map[string]string{
 	"swaks": "swaks", "samba": "samba", "samba-tool": "samba", "ip": "iproute2",
 	"softhsm2-util": "softhsm2", "pkcs11-tool": "opensc",
 	"mkfs.ext4": "e2fsprogs", "fsck.ext4": "e2fsprogs",
+	"chromium": "chromium", "node": "nodejs", "nginx": "nginx",
 }
 
 // Program returns the path of an outside program. Where it is not installed the test is skipped, or fails under

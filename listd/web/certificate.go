@@ -43,6 +43,8 @@ func (q *request) presented(throughSocket bool) error {
 	}
 	target := q.s.BaseURL.JoinPath("/login/continue").String()
 	if q.s.LoginURL != nil {
+		// With "same-origin" browsers would send the form with the Origin "null".
+		q.w.Header().Set("Referrer-Policy", "strict-origin")
 		q.w.Header().Set("Content-Security-Policy", strings.Replace(policy, "form-action 'self'", "form-action 'self' "+q.s.BaseURL.Scheme+"://"+q.s.BaseURL.Host, 1))
 	}
 	return q.show(http.StatusOK, "handover", handover{who.Address(), target, key, local(q.FormValue("to"))})
@@ -66,11 +68,9 @@ func (q *request) clientCertificate(throughSocket bool) (*x509.Certificate, erro
 	if q.TLS != nil && len(q.TLS.PeerCertificates) > 0 {
 		return q.TLS.PeerCertificates[0], nil
 	}
-	secret, hasSecret := once(q.Header, secretField)
-	believed := throughSocket || q.s.ProxySecret != "" && hasSecret && subtle.ConstantTimeCompare([]byte(secret), []byte(q.s.ProxySecret)) == 1
 	verify, verified := once(q.Header, verifyField)
 	escaped, given := once(q.Header, certField)
-	if !believed || !verified || verify != "SUCCESS" || !given {
+	if !q.believed(throughSocket) || !verified || verify != "SUCCESS" || !given {
 		return nil, errNoCertificate
 	}
 	text, err := url.PathUnescape(escaped) // a "+" is one of base64
@@ -82,6 +82,13 @@ func (q *request) clientCertificate(throughSocket bool) (*x509.Certificate, erro
 		return nil, errNoCertificate
 	}
 	return x509.ParseCertificate(block.Bytes)
+}
+
+// believed tells whether a request comes from a proxy whose word about
+// certificates counts.
+func (q *request) believed(throughSocket bool) bool {
+	secret, ok := once(q.Header, secretField)
+	return throughSocket || q.s.ProxySecret != "" && ok && subtle.ConstantTimeCompare([]byte(secret), []byte(q.s.ProxySecret)) == 1
 }
 
 // once returns a field that is there once, under no other spelling: proxies

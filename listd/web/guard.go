@@ -24,7 +24,8 @@ func (s *Server) guarded(h http.Handler) http.Handler {
 		}
 	}
 	sameOrigin.AddInsecureBypassPattern("POST /unsubscribe/{token}") // RFC 8058: mail clients post without a cookie or an origin
-	sameOrigin.SetDenyHandler(s.page(func(*request) error { return errOrigin }))
+	foreign := s.page(func(*request) error { return errOrigin })
+	sameOrigin.SetDenyHandler(foreign)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		headers := w.Header()
 		headers.Set("Content-Security-Policy", policy)
@@ -32,6 +33,7 @@ func (s *Server) guarded(h http.Handler) http.Handler {
 		headers.Set("Referrer-Policy", "same-origin") // links carry tokens
 		headers.Set("Cross-Origin-Opener-Policy", "same-origin")
 		headers.Set("Cross-Origin-Resource-Policy", "same-origin")
+		headers.Set("Cache-Control", "no-store") // what a page shows is for its visitor
 		if s.BaseURL.Scheme == "https" {
 			headers.Set("Strict-Transport-Security", "max-age=31536000")
 		}
@@ -39,15 +41,34 @@ func (s *Server) guarded(h http.Handler) http.Handler {
 			http.Error(w, "There is no such site here.", http.StatusMisdirectedRequest)
 			return
 		}
-		if s.LoginURL != nil && s.LoginURL.Host != s.BaseURL.Host && strings.EqualFold(r.Host, s.LoginURL.Host) && r.URL.Path != "/login/certificate" && !strings.HasPrefix(r.URL.Path, "/static/") {
-			http.Redirect(w, r, s.BaseURL.JoinPath(r.URL.Path).String(), http.StatusSeeOther) // it is for logging in alone
+		if s.onlyLogin(r.Host) && r.URL.Path != "/login/certificate" && r.URL.Path != "/language" && !strings.HasPrefix(r.URL.Path, "/static/") {
+			http.Redirect(w, r, s.BaseURL.JoinPath(r.URL.Path).String(), http.StatusSeeOther)
 			return
 		}
 		if r.Body != nil {
 			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		}
+		if unsaid(r) {
+			foreign.ServeHTTP(w, r)
+			return
+		}
 		sameOrigin.Handler(h).ServeHTTP(w, r)
 	})
+}
+
+// onlyLogin tells whether a host is for logging in alone.
+func (s *Server) onlyLogin(host string) bool {
+	return s.LoginURL != nil && s.LoginURL.Host != s.BaseURL.Host && strings.EqualFold(host, s.LoginURL.Host)
+}
+
+// unsaid tells whether a form does not say from where it was sent, which every
+// browser does. Mail clients need not (RFC 8058), nor programs, which come with a
+// token instead of a cookie.
+func unsaid(r *http.Request) bool {
+	if strings.HasPrefix(r.URL.Path, "/unsubscribe/") || strings.HasPrefix(r.URL.Path, "/api/") || r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return false
+	}
+	return r.Header.Get("Origin") == "" && r.Header.Get("Sec-Fetch-Site") == ""
 }
 
 // ours tells whether a Host field names these pages: a foreign one would get into

@@ -11,7 +11,7 @@ import (
 // loginPages are the ways in and out.
 func (s *Server) loginPages(mux *http.ServeMux, throughSocket bool) {
 	limit := newLimiter(s.Clock, 10, time.Hour)
-	mux.Handle("GET /login", s.page((*request).login))
+	mux.Handle("GET /login", s.page(func(q *request) error { return q.login(throughSocket) }))
 	mux.Handle("POST /login/mail", s.page(func(q *request) error { return q.mailLink(limit) }))
 	mux.Handle("GET /login/link/{token}", s.page((*request).link))
 	mux.Handle("POST /login/link/{token}", s.page((*request).useLink))
@@ -26,10 +26,12 @@ type loginPage struct {
 	Certificate string // where a certificate is asked for; empty: nowhere
 }
 
-func (q *request) login() error {
+func (q *request) login(throughSocket bool) error {
 	p := loginPage{To: local(q.FormValue("to"))}
 	if q.s.LoginURL != nil {
 		p.Certificate = q.s.LoginURL.JoinPath("/login/certificate").String()
+	} else if _, asks := once(q.Header, verifyField); asks && q.believed(throughSocket) {
+		p.Certificate = "/login/certificate" // the proxy asks everybody
 	}
 	return q.show(http.StatusOK, "login", p)
 }

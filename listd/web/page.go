@@ -53,7 +53,6 @@ type request struct {
 func (s *Server) page(answer func(*request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := &request{Request: r, w: w, s: s, lang: s.language(r)}
-		w.Header().Set("Cache-Control", "no-store") // what a page shows is for its visitor
 		w.Header().Set("Vary", "Cookie, Accept-Language")
 		defer func() {
 			if p := recover(); p != nil { // one page harms itself only (invariant 9); the value may quote anything
@@ -62,12 +61,34 @@ func (s *Server) page(answer func(*request) error) http.Handler {
 		}()
 		var err error
 		if q.who, err = s.visitor(r); err == nil {
+			err = readForm(r)
+		}
+		if err == nil {
 			err = answer(q)
 		}
 		if err != nil {
 			q.refuse(err)
 		}
 	})
+}
+
+// readForm reads what was posted, so that half a form is no form.
+func readForm(r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return nil
+	}
+	err := r.ParseForm()
+	if err == nil {
+		err = r.ParseMultipartForm(maxForm)
+	}
+	var large *http.MaxBytesError
+	switch {
+	case err == nil, errors.Is(err, http.ErrNotMultipart):
+		return nil
+	case errors.As(err, &large):
+		return err
+	}
+	return errForm
 }
 
 // admin acts in the visitor's name.
@@ -162,6 +183,7 @@ var (
 	errNotFound = errors.New("there is no such page")
 	errOrigin   = errors.New("a form of another site")
 	errLogin    = errors.New("login needed")
+	errForm     = errors.New("a form that cannot be read")
 )
 
 // refusal is what a visitor reads in place of a page.
@@ -187,6 +209,8 @@ func (q *request) refuse(err error) {
 		status, why = http.StatusNotFound, refusal{Text: q.text("error.notfound")}
 	case errors.Is(err, errOrigin):
 		status, why = http.StatusForbidden, refusal{Text: q.text("error.origin")}
+	case errors.Is(err, errForm):
+		status, why = http.StatusBadRequest, refusal{Text: q.text("error.form")}
 	case errors.As(err, &large):
 		status, why = http.StatusRequestEntityTooLarge, refusal{Text: q.text("error.large")}
 	case errors.Is(err, admin.ErrRules):

@@ -136,6 +136,9 @@ func (q *request) join(do func(context.Context, admin.Requester, list.List) (adm
 	if err != nil {
 		return err
 	}
+	if q.who, err = q.s.visitor(q.Request); err != nil { // leaving ends logins (invariant 12)
+		return err
+	}
 	return q.show(http.StatusOK, "told", told{done.Text, done.Lines, "/lists/" + l.Address.String()})
 }
 

@@ -3,6 +3,8 @@ package web
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -66,9 +68,11 @@ func (s *Server) cookie(value string, age int) *http.Cookie {
 }
 
 // local makes a path of these pages of what a form says, to lead back there.
-func local(path string) string {
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") {
+func local(to string) string {
+	u, err := url.Parse(to) // which refuses control characters
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/") {
 		return "/"
 	}
-	return path
+	// Browsers take "//" and "/\" for the beginning of a host.
+	return (&url.URL{Path: path.Clean(u.Path), RawQuery: u.RawQuery}).String()
 }
