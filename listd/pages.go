@@ -173,3 +173,13 @@ func pageListener(address string) (l net.Listener, socket bool, err error) {
 	}
 	return l, true, nil
 }
+
+// oneClick makes the link with which a member leaves a list (RFC 8058 wants
+// https); nil where there are no pages.
+func (s *Sealist) oneClick() func(token string) string {
+	base, err := url.Parse(s.Config.Web.BaseURL)
+	if s.Config.Web.Listen == "" || err != nil || base.Scheme != "https" {
+		return nil
+	}
+	return func(token string) string { return base.JoinPath("/unsubscribe/", token).String() }
+}

@@ -15,13 +15,16 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/peer"
+	"github.com/sealist/sealist/resolver"
 	"github.com/sealist/sealist/smime/smimetest"
+	"github.com/sealist/sealist/smime/trust"
 )
 
 // pages puts the pages before a world, with an address of its own for logging
@@ -213,5 +216,113 @@ func TestLoginByMail(t *testing.T) {
 	}
 	if p := w.browser(nil).post(link, url.Values{}); p.status != http.StatusUnprocessableEntity {
 		t.Errorf("a link that was used: %d", p.status)
+	}
+}
+
+// A member's own page shows what he is on and which certificate would be used for him, and lets him change it.
+func TestMyPage(t *testing.T) {
+	w := newWorld(t)
+	w.visible(secretList)
+	w.pages()
+	if p := w.browser(nil).get("/me"); p.status != http.StatusSeeOther || !strings.HasPrefix(p.header.Get("Location"), "/login?") {
+		t.Errorf("%d %v", p.status, p.header)
+	}
+	alice := w.browser(w.people["alice"])
+	alice.login()
+	p := alice.get("/me")
+	for _, want := range []string{secretList, plainList, "Messages can be encrypted", "CN=alice@example.org", "files"} {
+		if p.status != 200 || !strings.Contains(p.body, want) {
+			t.Fatalf("%d, no %q in %s", p.status, want, p.body)
+		}
+	}
+	if p := alice.post("/me/lists/"+secretList, url.Values{"mode": {"nomail"}}); p.status != http.StatusSeeOther {
+		t.Errorf("%d %s", p.status, p.body)
+	}
+	if p := alice.get("/me"); !strings.Contains(p.body, `value="nomail" selected`) {
+		t.Error("nomail was not set")
+	}
+	next := w.ca.Issue("alice@example.org")
+	pin := func(b *browser, address string, octets []byte) page {
+		return b.post("/me/certificate", url.Values{"address": {address}, "certificate_text": {string(octets)}})
+	}
+	if p := pin(alice, "alice@example.org", next.KeyPEM()); p.status != http.StatusUnprocessableEntity || !strings.Contains(p.body, "private key") {
+		t.Errorf("a private key: %d %s", p.status, p.body)
+	}
+	if p := pin(alice, "bob@example.org", w.ca.Issue("bob@example.org").CertificatePEM()); p.status != http.StatusForbidden {
+		t.Errorf("for somebody else: %d", p.status)
+	}
+	if p := pin(alice, "alice@example.org", w.people["bob"].CertificatePEM()); p.status != http.StatusUnprocessableEntity {
+		t.Errorf("somebody else's: %d", p.status)
+	}
+	if p := pin(alice, "alice@example.org", smimetest.NewCA("Other CA").Issue("alice@example.org").CertificatePEM()); p.status != http.StatusUnprocessableEntity {
+		t.Errorf("of an unknown CA: %d", p.status)
+	}
+	if p := pin(alice, "alice@example.org", []byte(strings.Repeat("x", 100_000))); p.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("too large: %d", p.status)
+	}
+	if p := pin(alice, "alice@example.org", next.CertificatePEM()); p.status != http.StatusSeeOther {
+		t.Fatalf("%d %s", p.status, p.body)
+	}
+	if e := w.sealist.Resolver.Explain(t.Context(), "alice@example.org", false, resolver.Allowances{}); e.Source != "pinned" && !strings.Contains(fmt.Sprint(e), trust.Fingerprint(next.Certificate)) {
+		t.Errorf("%+v", e)
+	}
+	w.sink.WaitFor("that alice is told", func(all []peer.Mail) bool {
+		return slices.ContainsFunc(all, func(m peer.Mail) bool { return strings.Contains(w.shown(m.Octets, "alice"), "added a certificate") })
+	})
+	if p := alice.post("/me/certificate/unpin", url.Values{"address": {"alice@example.org"}}); p.status != http.StatusSeeOther {
+		t.Errorf("%d %s", p.status, p.body)
+	}
+}
+
+// A copy takes its member off the list by one click (RFC 8058), whoever's cookie is or is not there, and nobody else.
+func TestOneClick(t *testing.T) {
+	w := newWorld(t).pages()
+	alice := w.people["alice"]
+	w.settled(w.send(alice.Address, secretList, mail(alice.Address, secretList, smimetest.Encrypt(alice.Sign(text), w.keys[secretList]))))
+	field := regexp.MustCompile(`(?m)^List-Unsubscribe: <(https://[^>]+)>`)
+	links := map[string]string{}
+	isCopy := func(m peer.Mail) bool { return strings.Contains(string(m.Octets), "List-Id: ") }
+	all := w.sink.WaitFor("three copies", func(all []peer.Mail) bool {
+		return len(slices.DeleteFunc(slices.Clone(all), func(m peer.Mail) bool { return !isCopy(m) })) == 3
+	})
+	for _, m := range all {
+		if !isCopy(m) {
+			continue
+		}
+		found := field.FindSubmatch(m.Octets)
+		if found == nil || !strings.Contains(string(m.Octets), "\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n") || strings.Count(string(m.Octets), "List-Unsubscribe: ") != 1 {
+			t.Fatalf("%s", m.Octets)
+		}
+		links[m.ForwardPaths[0]] = string(found[1])
+	}
+	bob := links["bob@example.org"]
+	if bob == "" || bob == links["carol@example.org"] {
+		t.Fatal(links)
+	}
+	member := func(address string) bool {
+		roles, err := w.sealist.Store.Memberships(t.Context(), list.MustParseAddress(address))
+		w.must(err)
+		return slices.ContainsFunc(roles, func(m list.Member) bool {
+			l, err := w.sealist.Store.ListByID(t.Context(), m.List)
+			return err == nil && l.Address.String() == secretList
+		})
+	}
+	client := w.browser(nil)
+	if p := client.get(bob); p.status != 200 || !strings.Contains(p.body, "bob@example.org") || !member("bob@example.org") {
+		t.Errorf("looking: %d", p.status)
+	}
+	click := url.Values{"List-Unsubscribe": {"One-Click"}}
+	if p := client.do(http.MethodPost, bob, url.Values{}, nil); p.status != http.StatusUnprocessableEntity || !member("bob@example.org") {
+		t.Errorf("another form: %d", p.status)
+	}
+	forged := bob[:len(bob)-1] + map[bool]string{true: "b", false: "a"}[strings.HasSuffix(bob, "a")]
+	if p := client.do(http.MethodPost, forged, click, nil); p.status != http.StatusNotFound {
+		t.Errorf("a forged token: %d", p.status)
+	}
+	if p := client.do(http.MethodPost, bob, click, nil); p.status != 200 || member("bob@example.org") || !member("carol@example.org") {
+		t.Errorf("%d %s", p.status, p.body)
+	}
+	if p := client.do(http.MethodPost, bob, click, nil); p.status != http.StatusNotFound {
+		t.Errorf("once more: %d", p.status)
 	}
 }

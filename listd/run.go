@@ -64,14 +64,14 @@ func (s *Sealist) distribution() distribute.Parts {
 		CrossPostWindow: time.Duration(s.Config.Trust.CrossPostWindow), AuthservIDs: s.Config.SMTP.AuthservIDs, DNS: s.o.DNS, Open: s.reading(),
 		Tokens: s.Tokens, Returns: s.Returns, Admin: admin.New(s.useCases()), RobotName: s.Config.Robot, Listmasters: s.listmasters(),
 		Memory: s.Config.Queue.Memory, Held: collectFor, Count: s.countPosts(), Clock: s.o.Clock, Log: s.log,
-		Notices: s.Notices, UnsignedAfter: s.Config.Notices.Unsigned(),
+		OneClick: s.oneClick(), Notices: s.Notices, UnsignedAfter: s.Config.Notices.Unsigned(),
 	}
 }
 
 // useCases is what people's commands need.
 func (s *Sealist) useCases() admin.Parts {
 	return admin.Parts{
-		Store: s.Store, Keyring: s.Keyring, Resolver: s.Resolver, Trust: s.Judge, Anchored: s.Anchored(), RSAMinBits: s.Config.Trust.Algorithms.RSAMinBits, Scenarios: s.Scenarios, Facts: s.Facts(), Tokens: s.Tokens,
+		Store: s.Store, Keyring: s.Keyring, Resolver: s.Resolver, Trust: s.Judge, Anchored: s.Anchored(), RSAMinBits: s.Config.Trust.Algorithms.RSAMinBits, Scenarios: s.Scenarios, Facts: s.Facts(), Tokens: s.Tokens, Returns: s.Returns,
 		Domains: s.Config.Domains, Robot: s.Config.Robot, Listmasters: s.listmasters(), Clock: s.o.Clock, Log: s.log,
 	}
 }

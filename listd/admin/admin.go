@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/directory"
+	"github.com/sealist/sealist/listd/bounce"
 	"github.com/sealist/sealist/listd/keyring"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
@@ -47,6 +48,7 @@ type Parts struct {
 
 	Tokens      *token.Tokens // that people are sent
 	Listmasters []list.Address
+	Returns     *bounce.Returns // reads the tokens of one-click unsubscription; nil: there are none
 
 	// ReadMessage makes what a scenario may ask of a message.
 	ReadMessage func(octets []byte) (scenario.Message, error)

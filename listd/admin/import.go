@@ -47,9 +47,15 @@ func readBundle(path string) (bundle, error) {
 	if err != nil {
 		return bundle{}, Explain(err)
 	}
+	return parseBundle(path, octets)
+}
+
+// parseBundle reads certificates, and refuses what a private key is in. name is
+// the file's, for messages.
+func parseBundle(name string, octets []byte) (bundle, error) {
 	if bytes.Contains(octets, []byte("PRIVATE KEY-----")) {
 		return bundle{}, refused("nothing of it was kept; delete it here, and ask for the certificate alone. A list's own key pair is for `listmaster key import`",
-			"%s holds a private key", path)
+			"%s holds a private key", name)
 	}
 	contents, err := files.Parse(octets)
 	var p bundle
@@ -69,7 +75,7 @@ func readBundle(path string) (bundle, error) {
 		}
 	}
 	if len(p.people)+len(p.helpers) == 0 {
-		return p, refused("it should be PEM, DER or p7c", "%s holds no certificate: %s", path, p.broken)
+		return p, refused("it should be PEM, DER or p7c", "%s holds no certificate: %s", name, p.broken)
 	}
 	return p, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
 	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/smime/trust"
@@ -29,6 +30,10 @@ func (a *Admin) Pin(ctx context.Context, addressText, what string) (Marked, erro
 	if err != nil {
 		return Marked{}, err
 	}
+	return a.pin(ctx, address, cert, chain)
+}
+
+func (a *Admin) pin(ctx context.Context, address list.Address, cert *x509.Certificate, chain []*x509.Certificate) (Marked, error) {
 	named := trust.Addresses(cert)
 	if len(named) > 0 && !trust.Names(cert, address.String()) {
 		return Marked{}, refused("pin it to one of those; a gateway's certificate for a whole domain is imported with `cert import --domain @"+address.Domain()+"`",
@@ -170,6 +175,15 @@ func (a *Admin) Forget(ctx context.Context, addressText, fingerprint string) ([]
 	return forgotten, nil
 }
 
+// onePerson is the only certificate of a person that a file holds, and those of
+// authorities beside it.
+func (b bundle) onePerson(name string) (*x509.Certificate, []*x509.Certificate, error) {
+	if len(b.people) != 1 {
+		return nil, nil, usage("give a file with the one that is meant; those of authorities may stand beside it", "%s holds %d certificates of people", name, len(b.people))
+	}
+	return b.people[0], b.helpers, nil
+}
+
 // certificateOf reads a certificate that a person names: a file, or the fingerprint, or the beginning of it, of one in the
 // database.
 func (a *Admin) certificateOf(ctx context.Context, what string) (*x509.Certificate, []*x509.Certificate, error) {
@@ -178,10 +192,7 @@ func (a *Admin) certificateOf(ctx context.Context, what string) (*x509.Certifica
 		if err != nil {
 			return nil, nil, err
 		}
-		if len(found.people) != 1 {
-			return nil, nil, usage("give a file with the one that is meant; those of authorities may stand beside it", "%s holds %d certificates of people", what, len(found.people))
-		}
-		return found.people[0], found.helpers, nil
+		return found.onePerson(what)
 	}
 	kept, err := a.ShowCertificate(ctx, what)
 	if err != nil {

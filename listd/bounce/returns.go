@@ -39,15 +39,24 @@ type Member struct {
 	Number int64 // of the member's row, never reused
 }
 
-// Returns makes and reads return addresses. It is safe for concurrent use.
-type Returns struct{ mac, mask []byte }
+// Returns makes and reads what names a subscription to the outside: return
+// addresses, and the tokens of one-click unsubscription. Neither serves as the
+// other (invariant 12). It is safe for concurrent use.
+type Returns struct{ address, unsubscribe numbers }
+
+// numbers hides a member's numbers for one purpose, and uncovers them.
+type numbers struct{ mac, mask []byte }
+
+func newNumbers(secret []byte, purpose string) numbers {
+	return numbers{mac: sum(secret, []byte(purpose+": mac")), mask: sum(secret, []byte(purpose+": mask"))}
+}
 
 // NewReturns takes a secret of SecretOctets.
 func NewReturns(secret []byte) (*Returns, error) {
 	if len(secret) != SecretOctets {
 		return nil, fmt.Errorf("the secret of return addresses has %d octets, not %d", len(secret), SecretOctets)
 	}
-	return &Returns{mac: sum(secret, []byte("return address: mac")), mask: sum(secret, []byte("return address: mask"))}, nil
+	return &Returns{address: newNumbers(secret, "return address"), unsubscribe: newNumbers(secret, "one-click unsubscription")}, nil
 }
 
 func sum(key, data []byte) []byte {
@@ -60,8 +69,42 @@ func sum(key, data []byte) []byte {
 // for him always. The zero Address if there is none, because the domain is too
 // long or a number too large.
 func (r *Returns) Address(m Member, domain string) list.Address {
-	if r == nil || m.List < 0 || m.List >= 1<<(8*listOctets) || m.Number <= 0 || m.Number >= 1<<(8*memberOctets) {
+	if r == nil {
 		return list.Address{}
+	}
+	text := r.address.hide(m)
+	if text == "" {
+		return list.Address{}
+	}
+	a, err := list.ParseAddress(Prefix + text + "@" + domain)
+	if err != nil {
+		return list.Address{}
+	}
+	return a
+}
+
+// Unsubscription returns the token with which a member leaves in one step (RFC
+// 8058): the same for him always; empty if there is none.
+func (r *Returns) Unsubscription(m Member) string {
+	if r == nil {
+		return ""
+	}
+	return r.unsubscribe.hide(m)
+}
+
+// Unsubscribes returns whose token that is, and whether it is one.
+func (r *Returns) Unsubscribes(token string) (Member, bool) {
+	if r == nil {
+		return Member{}, false
+	}
+	return r.unsubscribe.uncover(token)
+}
+
+// hide writes a member's numbers as 40 letters and digits; empty if one is too
+// large.
+func (n numbers) hide(m Member) string {
+	if m.List < 0 || m.List >= 1<<(8*listOctets) || m.Number <= 0 || m.Number >= 1<<(8*memberOctets) {
+		return ""
 	}
 	var octets [idOctets + macOctets]byte
 	var eight [8]byte
@@ -69,19 +112,15 @@ func (r *Returns) Address(m Member, domain string) list.Address {
 	copy(octets[:listOctets], eight[8-listOctets:])
 	binary.BigEndian.PutUint64(eight[:], uint64(m.Number))
 	copy(octets[listOctets:idOctets], eight[8-memberOctets:])
-	tag := sum(r.mac, octets[:idOctets])[:macOctets]
+	tag := sum(n.mac, octets[:idOctets])[:macOctets]
 	copy(octets[idOctets:], tag)
-	r.cover(octets[:idOctets], tag)
-	a, err := list.ParseAddress(Prefix + strings.ToLower(encoding.EncodeToString(octets[:])) + "@" + domain)
-	if err != nil {
-		return list.Address{}
-	}
-	return a
+	n.cover(octets[:idOctets], tag)
+	return strings.ToLower(encoding.EncodeToString(octets[:]))
 }
 
 // cover hides the numbers, and uncovers them: a key stream that the HMAC over
 // them chooses, so that equal addresses come of equal numbers only.
-func (r *Returns) cover(id, tag []byte) { subtle.XORBytes(id, id, sum(r.mask, tag)[:len(id)]) }
+func (n numbers) cover(id, tag []byte) { subtle.XORBytes(id, id, sum(n.mask, tag)[:len(id)]) }
 
 // IsReturn tells whether an address has the form of return addresses; whether it
 // is one only Member knows.
@@ -95,7 +134,13 @@ func (r *Returns) Member(a list.Address) (Member, bool) {
 	if r == nil || !IsReturn(a) {
 		return Member{}, false
 	}
-	text := strings.ToUpper(a.Local()[len(Prefix):])
+	return r.address.uncover(a.Local()[len(Prefix):])
+}
+
+// uncover is the inverse of hide, letter case aside; false if the text was not
+// made with our secret for this purpose.
+func (n numbers) uncover(text string) (Member, bool) {
+	text = strings.ToUpper(text)
 	if len(text) != encoding.EncodedLen(idOctets+macOctets) {
 		return Member{}, false
 	}
@@ -104,8 +149,8 @@ func (r *Returns) Member(a list.Address) (Member, bool) {
 		return Member{}, false
 	}
 	id, tag := octets[:idOctets], octets[idOctets:]
-	r.cover(id, tag)
-	if !hmac.Equal(tag, sum(r.mac, id)[:macOctets]) {
+	n.cover(id, tag)
+	if !hmac.Equal(tag, sum(n.mac, id)[:macOctets]) {
 		return Member{}, false
 	}
 	var eight [8]byte

@@ -30,6 +30,9 @@ type Post struct {
 
 	// RewriteFrom puts the list into From: from_policy says always, or dmarc and the author's domain asks for it.
 	RewriteFrom bool
+
+	// OneClick leaves List-Unsubscribe out: each copy gets its own (Unsubscribe).
+	OneClick bool
 }
 
 // Reader is what is told apart of those who get copies.

@@ -38,6 +38,7 @@ func (d Digest) Content() (*entity.Entity, error) {
 func (d Digest) Header() ([]byte, error) {
 	var b entity.Builder
 	addOwn(&b, d.List)
+	b.Add("List-Unsubscribe", unsubscribe(d.List))
 	b.AddAddresses("From", mail.Address{Name: d.List.Name() + " digest", Address: d.List.Owner().String()})
 	b.AddAddresses("To", mail.Address{Address: d.List.Address.String()})
 	b.AddText("Subject", fmt.Sprintf("%s digest, %d messages", d.List.Name(), len(d.Posts)))

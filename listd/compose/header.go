@@ -39,6 +39,9 @@ const loopField = "X-Loop"
 func (p Post) header(to Reader, sealed bool, about func(entity.Field) bool) ([]byte, error) {
 	var b entity.Builder
 	addOwn(&b, p.List)
+	if !p.OneClick {
+		b.Add("List-Unsubscribe", unsubscribe(p.List))
+	}
 	p.addMissing(&b)
 	rewritten := p.rewrites(to)
 	if rewritten {
@@ -134,11 +137,24 @@ func addOwn(b *entity.Builder, l list.List) {
 	}
 	b.Add("List-Help", function(list.RequestSuffix, "?subject=help"))
 	b.Add("List-Subscribe", function(list.SubscribeSuffix, ""))
-	b.Add("List-Unsubscribe", function(list.UnsubscribeSuffix, ""))
 	b.Add("List-Owner", "<mailto:"+l.Owner().String()+">")
 	b.AddAddresses("Sender", mail.Address{Address: l.Owner().String()})
 	b.Add("Precedence", "list")
 	b.Add(loopField, ListID(l))
+}
+
+// unsubscribe is the address to which a mail takes its sender off the list.
+func unsubscribe(l list.List) string {
+	return "<mailto:" + l.Name() + list.UnsubscribeSuffix + "@" + l.Address.Domain() + ">"
+}
+
+// Unsubscribe writes the fields of one-click unsubscription for one member's
+// copy (RFC 8058 section 3.1). link is an https URI of his own.
+func Unsubscribe(l list.List, link string) ([]byte, error) {
+	var b entity.Builder
+	b.Add("List-Unsubscribe", "<"+link+">, "+unsubscribe(l))
+	b.Add("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+	return b.Octets()
 }
 
 // addMissing writes the fields that RFC 5322 section 3.6 asks for, and that a

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealist/sealist/listd/bounce"
 	"github.com/sealist/sealist/listd/compose"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/notice"
@@ -81,7 +82,8 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, wait bool, 
 		return
 	}
 	var entitled []int
-	paths := map[int]string{} // reverse-paths of the entitled
+	paths := map[int]string{}   // reverse-paths of the entitled
+	leaving := map[int][]byte{} // and how each leaves the list by one click
 	for n, i := range indices {
 		memberships := held[addresses[n].Key()]
 		m := slices.IndexFunc(memberships, func(m store.Standing) bool { return m.Role == list.RoleMember })
@@ -99,16 +101,28 @@ func (d *Distributor) renderCopies(ctx context.Context, item string, wait bool, 
 		default:
 			entitled = append(entitled, i)
 			paths[i] = d.returnPath(p.list, memberships[m])
+			if leaving[i], err = d.oneClick(p.list, memberships[m]); err != nil {
+				fill(queue.Delayed{Reason: fmt.Sprintf("writing List-Unsubscribe: %v", err)})
+				return
+			}
 		}
 	}
 	if p.clear != nil {
 		for _, i := range entitled {
 			parts := p.clear[d.reader(ctx, p, batch[i].Address)]
+			if len(leaving[i]) > 0 {
+				own, err := relay.NewSegment(leaving[i])
+				if err != nil {
+					out[i] = queue.Delayed{Reason: fmt.Sprintf("writing List-Unsubscribe: %v", err)}
+					continue
+				}
+				parts = append([]relay.Segment{own}, parts...)
+			}
 			out[i] = queue.Copy{ReversePath: paths[i], Parts: func() ([]relay.Segment, error) { return parts, nil }}
 		}
 		return
 	}
-	d.renderSealed(ctx, p, batch, entitled, paths, out)
+	d.renderSealed(ctx, p, batch, entitled, paths, leaving, out)
 }
 
 // delayed is what an error makes of a copy: one that only waits for memory is
@@ -120,8 +134,21 @@ func delayed(err error) queue.Delayed {
 	return queue.Delayed{Reason: err.Error()}
 }
 
+// oneClick are the fields with which a member leaves the list by one click;
+// nothing where there are no pages.
+func (d *Distributor) oneClick(l list.List, m store.Standing) ([]byte, error) {
+	if d.OneClick == nil {
+		return nil, nil
+	}
+	token := d.Returns.Unsubscription(bounce.Member{List: l.ID, Number: m.Number})
+	if token == "" {
+		return nil, nil
+	}
+	return compose.Unsubscribe(l, d.OneClick(token))
+}
+
 // renderSealed resolves the members of a batch and seals a copy to each.
-func (d *Distributor) renderSealed(ctx context.Context, p *post, batch []store.Delivery, indices []int, paths map[int]string, out []queue.Rendering) {
+func (d *Distributor) renderSealed(ctx context.Context, p *post, batch []store.Delivery, indices []int, paths map[int]string, leaving map[int][]byte, out []queue.Rendering) {
 	addresses := make([]string, len(indices))
 	for n, i := range indices {
 		addresses[n] = batch[i].Address.String()
@@ -135,7 +162,7 @@ func (d *Distributor) renderSealed(ctx context.Context, p *post, batch []store.D
 			reason := withheldBecause(r)
 			out[i] = queue.Withheld{Reason: reason, Cause: causeWithheld(r), Notices: d.noCertificate(ctx, p.list, batch[i].Address, reason)}
 		default:
-			out[i] = p.seal(paths[i], p.header[d.reader(ctx, p, batch[i].Address)], r)
+			out[i] = p.seal(paths[i], slices.Concat(leaving[i], p.header[d.reader(ctx, p, batch[i].Address)]), r)
 		}
 	}
 }

@@ -45,17 +45,18 @@ type Parts struct {
 	Tokens          *token.Tokens
 	Admin           *admin.Admin // who carries out commands
 	Listmasters     []list.Address
-	Returns         *bounce.Returns    // what copies' reverse-paths are made with; nil: they are LIST-owner
-	RobotName       string             // local part of the address for commands
-	DNS             TXT                // what domains say of their mail
-	AuthservIDs     []string           // whose Authentication-Results are our own mail server's word
-	Open            smime.Options      // algorithm policy and limits; keys are set per post
-	Memory          int64              // octets for the messages that are open; 0: 64 MiB
-	Held            func(octets int64) // told how much of Memory is in use; nil: nobody is
-	Owner           string             // names this process in leases
-	Wake            func()             // called when there are new deliveries
-	Count           Count              // who counts what happens
-	Standby         func() bool        // whether other servers work on mail and this one does not; nil: never
+	OneClick        func(token string) string // the page that a token of Returns.Unsubscription takes off the list; nil: there are no pages
+	Returns         *bounce.Returns           // what copies' reverse-paths are made with; nil: they are LIST-owner
+	RobotName       string                    // local part of the address for commands
+	DNS             TXT                       // what domains say of their mail
+	AuthservIDs     []string                  // whose Authentication-Results are our own mail server's word
+	Open            smime.Options             // algorithm policy and limits; keys are set per post
+	Memory          int64                     // octets for the messages that are open; 0: 64 MiB
+	Held            func(octets int64)        // told how much of Memory is in use; nil: nobody is
+	Owner           string                    // names this process in leases
+	Wake            func()                    // called when there are new deliveries
+	Count           Count                     // who counts what happens
+	Standby         func() bool               // whether other servers work on mail and this one does not; nil: never
 	Clock           func() time.Time
 	Log             *slog.Logger
 }

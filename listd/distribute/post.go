@@ -126,7 +126,7 @@ func (d *Distributor) prepare(ctx context.Context, id string, take func(size int
 		return nil, errNotOpened // decided as clear, arrived encrypted: never in clear (invariant 1)
 	}
 	p := &post{list: l, size: item.Size, received: item.Received, author: authorOf(item, outer), tails: map[*byte]relay.Segment{}}
-	c := compose.Post{List: l, Message: m, Stamp: compose.Stamp{ID: item.ID, Received: item.Received}, RewriteFrom: d.rewritesFrom(ctx, l, outer)}
+	c := compose.Post{List: l, Message: m, Stamp: compose.Stamp{ID: item.ID, Received: item.Received}, RewriteFrom: d.rewritesFrom(ctx, l, outer), OneClick: d.OneClick != nil}
 	p.rewritten = c.RewriteFrom
 	if err := c.Check(); err != nil {
 		return nil, err // the list hides its authors since

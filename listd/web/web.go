@@ -81,6 +81,7 @@ func (s *Server) Handler(throughSocket bool) http.Handler {
 	mux.Handle("GET /static/", http.StripPrefix("/static/", immutable(http.FileServerFS(assets))))
 	s.publicPages(mux)
 	s.loginPages(mux, throughSocket)
+	s.memberPages(mux)
 	mux.Handle("/", s.page(func(*request) error { return errNotFound }))
 	return s.guarded(mux)
 }
