@@ -37,8 +37,7 @@ func (d Digest) Content() (*entity.Entity, error) {
 // say how many posts there are, and nothing of them.
 func (d Digest) Header() ([]byte, error) {
 	var b entity.Builder
-	addOwn(&b, d.List)
-	b.Add("List-Unsubscribe", unsubscribe(d.List))
+	addOwn(&b, d.List, true)
 	b.AddAddresses("From", mail.Address{Name: d.List.Name() + " digest", Address: d.List.Owner().String()})
 	b.AddAddresses("To", mail.Address{Address: d.List.Address.String()})
 	b.AddText("Subject", fmt.Sprintf("%s digest, %d messages", d.List.Name(), len(d.Posts)))

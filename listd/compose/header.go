@@ -38,10 +38,7 @@ const loopField = "X-Loop"
 // it has what about takes.
 func (p Post) header(to Reader, sealed bool, about func(entity.Field) bool) ([]byte, error) {
 	var b entity.Builder
-	addOwn(&b, p.List)
-	if !p.OneClick {
-		b.Add("List-Unsubscribe", unsubscribe(p.List))
-	}
+	addOwn(&b, p.List, !p.OneClick)
 	p.addMissing(&b)
 	rewritten := p.rewrites(to)
 	if rewritten {
@@ -128,8 +125,8 @@ func (p Post) breaksDKIM() bool {
 }
 
 // addOwn writes the fields that say which list this is, and how to reach it
-// (RFC 2919, RFC 2369).
-func addOwn(b *entity.Builder, l list.List) {
+// (RFC 2919, RFC 2369); unless each copy has its own, also how to leave it.
+func addOwn(b *entity.Builder, l list.List, leaving bool) {
 	b.Add("List-Id", "<"+ListID(l)+">")
 	b.Add("List-Post", "<mailto:"+l.Address.String()+">")
 	function := func(suffix, more string) string {
@@ -137,6 +134,9 @@ func addOwn(b *entity.Builder, l list.List) {
 	}
 	b.Add("List-Help", function(list.RequestSuffix, "?subject=help"))
 	b.Add("List-Subscribe", function(list.SubscribeSuffix, ""))
+	if leaving {
+		b.Add("List-Unsubscribe", unsubscribe(l))
+	}
 	b.Add("List-Owner", "<mailto:"+l.Owner().String()+">")
 	b.AddAddresses("Sender", mail.Address{Address: l.Owner().String()})
 	b.Add("Precedence", "list")
