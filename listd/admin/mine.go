@@ -103,13 +103,32 @@ func (a *Admin) PinOwn(ctx context.Context, r Requester, addressText string, oct
 	return a.As(r.Address.String()).pin(ctx, address, cert, chain)
 }
 
-// UnpinOwn takes back what PinOwn said, and returns of how many certificates.
+// UnpinOwn takes back what PinOwn said, and returns of how many certificates. What a listmaster pinned stays.
 func (a *Admin) UnpinOwn(ctx context.Context, r Requester, addressText string) (int, error) {
 	address, err := a.ownAddress(r, addressText)
 	if err != nil {
 		return 0, err
 	}
-	return a.As(r.Address.String()).Unpin(ctx, address.String())
+	marks, err := a.Store.Marks(ctx, store.MarkFilter{Kind: store.MarkPin, Addresses: []string{address.Key()}})
+	if err != nil {
+		return 0, Explain(err)
+	}
+	removed := 0
+	for _, m := range marks {
+		if !slices.ContainsFunc(own(r), func(o list.Address) bool { return o.String() == m.Actor }) {
+			continue
+		}
+		f := store.MarkFilter{Kind: store.MarkPin, Addresses: []string{address.Key()}, Fingerprint: m.Fingerprint}
+		n, err := a.As(r.Address.String()).unmark(ctx, f, "cert unpin", address.String(), "it is gone")
+		if err != nil {
+			return removed, err
+		}
+		removed += n
+	}
+	if removed == 0 {
+		return 0, refused("a listmaster removes what a listmaster pinned", "you pinned nothing to %s", address)
+	}
+	return removed, nil
 }
 
 func (a *Admin) ownAddress(r Requester, text string) (list.Address, error) {
