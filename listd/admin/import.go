@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func readBundle(path string) (bundle, error) {
 // parseBundle reads certificates, and refuses what a private key is in. name is
 // the file's, for messages.
 func parseBundle(name string, octets []byte) (bundle, error) {
-	if bytes.Contains(octets, []byte("PRIVATE KEY-----")) {
+	if holdsPrivateKey(octets) {
 		return bundle{}, refused("nothing of it was kept; delete it here, and ask for the certificate alone. A list's own key pair is for `listmaster key import`",
 			"%s holds a private key", name)
 	}
@@ -78,6 +79,27 @@ func parseBundle(name string, octets []byte) (bundle, error) {
 		return p, refused("it should be PEM, DER or p7c", "%s holds no certificate: %s", name, p.broken)
 	}
 	return p, nil
+}
+
+// holdsPrivateKey tells whether octets hold a private key, with or without a
+// password: PEM of any label, PKCS#8, PKCS#1, SEC 1 or PKCS#12.
+func holdsPrivateKey(octets []byte) bool {
+	if bytes.Contains(octets, []byte("PRIVATE KEY-----")) {
+		return true
+	}
+	var whole, first, second asn1.RawValue
+	if _, err := asn1.Unmarshal(octets, &whole); err != nil || whole.Tag != asn1.TagSequence {
+		return false
+	}
+	rest, err := asn1.Unmarshal(whole.Bytes, &first)
+	if err != nil {
+		return false
+	}
+	if first.Tag == asn1.TagInteger && first.Class == asn1.ClassUniversal {
+		return true // a version leads keys and PKCS#12 (RFC 7292 section 4); certificates and CMS begin with a SEQUENCE and an OID
+	}
+	_, err = asn1.Unmarshal(rest, &second)
+	return err == nil && first.Tag == asn1.TagSequence && second.Tag == asn1.TagOctetString // EncryptedPrivateKeyInfo (RFC 5958 section 3)
 }
 
 // Imported is what became of one certificate of a file.

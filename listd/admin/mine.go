@@ -103,13 +103,32 @@ func (a *Admin) PinOwn(ctx context.Context, r Requester, addressText string, oct
 	return a.As(r.Address.String()).pin(ctx, address, cert, chain)
 }
 
-// UnpinOwn takes back what PinOwn said, and returns of how many certificates.
+// UnpinOwn takes back what PinOwn said, and returns of how many certificates. What a listmaster pinned stays.
 func (a *Admin) UnpinOwn(ctx context.Context, r Requester, addressText string) (int, error) {
 	address, err := a.ownAddress(r, addressText)
 	if err != nil {
 		return 0, err
 	}
-	return a.As(r.Address.String()).Unpin(ctx, address.String())
+	marks, err := a.Store.Marks(ctx, store.MarkFilter{Kind: store.MarkPin, Addresses: []string{address.Key()}})
+	if err != nil {
+		return 0, Explain(err)
+	}
+	removed := 0
+	for _, m := range marks {
+		if !slices.ContainsFunc(own(r), func(o list.Address) bool { return o.String() == m.Actor }) {
+			continue
+		}
+		f := store.MarkFilter{Kind: store.MarkPin, Addresses: []string{address.Key()}, Fingerprint: m.Fingerprint}
+		n, err := a.As(r.Address.String()).unmark(ctx, f, "cert unpin", address.String(), "it is gone")
+		if err != nil {
+			return removed, err
+		}
+		removed += n
+	}
+	if removed == 0 {
+		return 0, refused("a listmaster removes what a listmaster pinned", "you pinned nothing to %s", address)
+	}
+	return removed, nil
 }
 
 func (a *Admin) ownAddress(r Requester, text string) (list.Address, error) {
@@ -124,32 +143,36 @@ func (a *Admin) ownAddress(r Requester, text string) (list.Address, error) {
 }
 
 // Subscription finds whom a token of one-click unsubscription takes off which
-// list. An error that IsNotFound where he has left, or where it is no such token.
+// list; the zero Member if he has left. An error that IsNotFound where it is no
+// such token, or the list is gone.
 func (a *Admin) Subscription(ctx context.Context, token string) (list.List, list.Member, error) {
 	named, ok := a.Returns.Unsubscribes(token)
 	if !ok {
 		return list.List{}, list.Member{}, store.ErrNotFound
 	}
-	m, err := a.Store.MemberByNumber(ctx, named.Number)
-	if err == nil && (m.List != named.List || m.Role != list.RoleMember) {
-		err = store.ErrNotFound
-	}
+	l, err := a.Store.ListByID(ctx, named.List)
 	if errors.Is(err, store.ErrNotFound) {
 		return list.List{}, list.Member{}, err
 	}
 	if err != nil {
 		return list.List{}, list.Member{}, Explain(err)
 	}
-	l, err := a.Store.ListByID(ctx, m.List)
-	if err != nil {
+	m, err := a.Store.MemberByNumber(ctx, named.Number)
+	switch {
+	case errors.Is(err, store.ErrNotFound) || err == nil && (m.List != named.List || m.Role != list.RoleMember):
+		return l, list.Member{}, nil
+	case err != nil:
 		return list.List{}, list.Member{}, Explain(err)
 	}
 	return l, m, nil
 }
 
 // LeaveByLink takes a member off a list who has the link of his own copies (RFC
-// 8058). The list's scenario decides as about somebody who reads mail at his
+// 8058); once more changes nothing. The list's scenario decides as about somebody who reads mail at his
 // address, for that is where he got it.
 func (a *Admin) LeaveByLink(ctx context.Context, l list.List, m list.Member) (Done, error) {
+	if m.Address.IsZero() {
+		return Done{}, nil
+	}
 	return a.As(m.Address.String()).Unsubscribe(ctx, Requester{Address: m.Address, Method: scenario.MD5, Clear: true}, l, list.Address{})
 }

@@ -450,7 +450,15 @@ func (a *Admin) Set(ctx context.Context, r Requester, l list.List, mode string) 
 	if r.Method == scenario.SMTP {
 		return a.challenge(ctx, l, r.Address, "set", mode, fmt.Sprintf("to set %s on the list %s", mode, l.Address))
 	}
+	if r.Clear && l.Policy.DemandsEncryption() && !pausing(mode) {
+		return Done{}, errRules(l, "change this")
+	}
 	return a.set(ctx, l, r.Address, mode)
+}
+
+// pausing tells whether a mode pauses a subscription or ends the pause, which clear mail may do (invariant 12).
+func pausing(mode string) bool {
+	return mode == string(list.ReceiveNoMail) || mode == string(list.ReceiveMail)
 }
 
 func (a *Admin) set(ctx context.Context, l list.List, who list.Address, mode string) (Done, error) {

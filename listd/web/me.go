@@ -99,15 +99,14 @@ func (q *request) upload(name string) ([]byte, error) {
 
 // leaving shows whom a link of RFC 8058 takes off which list; it takes nobody.
 func (q *request) leaving() error {
-	l, m, err := q.s.Admin.Subscription(q.Context(), q.PathValue("token"))
+	l, _, err := q.s.Admin.Subscription(q.Context(), q.PathValue("token"))
 	if err != nil {
 		return err
 	}
 	return q.show(http.StatusOK, "leaving", struct {
-		List  list.Address
-		Who   list.Address
+		List  list.Address // and not whose link it is: the copy may have been passed on
 		Token string
-	}{l.Address, m.Address, q.PathValue("token")})
+	}{l.Address, q.PathValue("token")})
 }
 
 // leave takes him off. Mail clients post without a cookie; who has left already
@@ -124,5 +123,12 @@ func (q *request) leave() error {
 	if err != nil {
 		return err
 	}
-	return q.show(http.StatusOK, "told", told{done.Text, done.Lines, "/"})
+	_, still, err := q.s.Admin.Subscription(q.Context(), q.PathValue("token"))
+	if err != nil {
+		return err
+	}
+	if !still.Address.IsZero() { // the owners decide
+		return q.show(http.StatusOK, "told", told{Text: done.Text, Back: "/"})
+	}
+	return q.show(http.StatusOK, "told", told{Text: q.text("leaving.done", l.Address), Back: "/"})
 }

@@ -197,6 +197,10 @@ func (q *request) refuse(err error) {
 	var large *http.MaxBytesError
 	var proof *admin.NoLogin
 	switch {
+	case errors.Is(err, errLogin) && q.Method != http.MethodGet:
+		q.w.Header().Set("Location", "/login?to=/me")
+		q.w.WriteHeader(http.StatusSeeOther)
+		return
 	case errors.Is(err, errLogin):
 		q.w.Header().Set("Location", "/login?to="+template.URLQueryEscaper(local(q.URL.RequestURI())))
 		q.w.WriteHeader(http.StatusSeeOther)
