@@ -269,9 +269,24 @@ func TestMyPage(t *testing.T) {
 	w.sink.WaitFor("that alice is told", func(all []peer.Mail) bool {
 		return slices.ContainsFunc(all, func(m peer.Mail) bool { return strings.Contains(w.shown(m.Octets, "alice"), "added a certificate") })
 	})
+	w.logoutEverywhere(alice)
 	if p := alice.post("/me/certificate/unpin", url.Values{"address": {"alice@example.org"}}); p.status != http.StatusSeeOther {
 		t.Errorf("%d %s", p.status, p.body)
 	}
+}
+
+// logoutEverywhere logs somebody out everywhere, and in again.
+func (w *world) logoutEverywhere(b *browser) {
+	w.t.Helper()
+	other := w.browser(w.people["alice"])
+	other.login()
+	if p := b.post("/logout/everywhere", url.Values{}); p.status != http.StatusSeeOther {
+		w.t.Errorf("%d %s", p.status, p.body)
+	}
+	if p := other.get("/me"); p.status != http.StatusSeeOther || !strings.HasPrefix(p.header.Get("Location"), "/login?") {
+		w.t.Errorf("still logged in elsewhere: %d", p.status)
+	}
+	b.login()
 }
 
 // A copy takes its member off the list by one click (RFC 8058), whoever's cookie is or is not there, and nobody else.

@@ -47,7 +47,7 @@ func newRoot() *cobra.Command {
 	g := &globals{}
 	root := group("listmaster", "make lists, change members, ask why",
 		listCommand(g), memberCommand(g), includeCommand(g), moderationCommand(g), quarantineCommand(g), keyCommand(g), certCommand(g), cacheCommand(g), directoryCommand(g), crlCommand(g),
-		queueCommand(g), messageCommand(g), scenarioCommand(g), noticeCommand(g), taskCommand(g), nodeCommand(g), storeCommand(g), backupCommand(g), restoreCommand(g), auditCommand(g), tokenCommand(g),
+		queueCommand(g), messageCommand(g), scenarioCommand(g), noticeCommand(g), taskCommand(g), nodeCommand(g), storeCommand(g), backupCommand(g), restoreCommand(g), auditCommand(g), tokenCommand(g), loginCommand(g),
 		group("config", "explain the configuration", &cobra.Command{
 			Use: "reference", Short: "explain every key", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error {

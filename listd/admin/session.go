@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sealist/sealist/listd/list"
@@ -148,6 +149,21 @@ func (a *Admin) EndSession(ctx context.Context, cookie string) error {
 		return Explain(err)
 	}
 	return nil
+}
+
+// EndSessions ends all logins of a person, wherever they were made, and returns
+// how many those were.
+func (a *Admin) EndSessions(ctx context.Context, addressText string) (int, error) {
+	address, err := parseAddress(addressText)
+	if err != nil {
+		return 0, err
+	}
+	n, err := a.Store.DropSessions(ctx, address)
+	if err != nil {
+		return 0, Explain(err)
+	}
+	a.audit(ctx, "login rm", 0, address.String(), map[string]string{"ended": fmt.Sprint(n)})
+	return n, nil
 }
 
 // sessionID is what the database knows a cookie by.

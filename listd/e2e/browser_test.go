@@ -13,11 +13,12 @@ import (
 
 	"github.com/sealist/sealist/listd/peer"
 	"github.com/sealist/sealist/smime/smimetest"
+	"github.com/sealist/sealist/smime/trust"
 )
 
 // The journeys of testdata/journeys.mjs: one that is not told of is not one that went well.
 var journeys = []string{
-	"the certificate of a list", "login with a certificate, leave and subscribe", "login with a certificate leads back", "login without a certificate says what to do",
+	"the certificate of a list", "login with a certificate, leave and subscribe", "settings, and a certificate of one's own", "login with a certificate leads back", "login without a certificate says what to do",
 	"login with a link in a mail", "another language", "a person without rights reads why", "keyboard alone", "every page is light, fits a phone and has no fault that axe finds",
 	"a phone shows the longer words of German and French whole",
 }
@@ -44,6 +45,8 @@ func TestJourneysThroughThePages(t *testing.T) {
 		people[name] = s.write(name+".p12", openssl.PKCS12(credential(id), "p12 password"))
 		s.writeCertificate(id)
 	}
+	next := person(ca, "anna@corp.example")
+	nextFile := s.write("next.pem", next.CertificatePEM())
 	s.start()
 
 	mails := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -57,7 +60,7 @@ func TestJourneysThroughThePages(t *testing.T) {
 	for _, j := range peer.Browse(t, "testdata/journeys.mjs", map[string]any{
 		"base": s.base, "login": s.login, "mail": mails.URL, "people": people, "password": "p12 password", "shots": os.Getenv("SEALIST_SHOTS"),
 		"board": boardList, "closed": closedList, "hidden": hiddenList, "closedWhy": "closed", "fingerprint": pairs(hex.EncodeToString(sum[:])),
-		"own": map[string]string{"me": "/me"}, // pages of whoever is logged in, by name
+		"next": nextFile, "nextFingerprint": trust.Fingerprint(next.Certificate), "own": map[string]string{"me": "/me"}, // pages of whoever is logged in, by name
 	}) {
 		told[j.Name] = true
 		t.Run(j.Name, func(t *testing.T) {

@@ -18,6 +18,7 @@ func (s *Server) loginPages(mux *http.ServeMux, throughSocket bool) {
 	mux.Handle("GET /login/certificate", s.page(func(q *request) error { return q.presented(throughSocket) }))
 	mux.Handle("POST /login/continue", s.page((*request).useHandover))
 	mux.Handle("POST /logout", s.page((*request).logout))
+	mux.Handle("POST /logout/everywhere", s.page((*request).logoutEverywhere))
 }
 
 // loginPage is what the page of ways in shows.
@@ -75,4 +76,15 @@ func (q *request) logout() error {
 		return err
 	}
 	return q.seeOther("/")
+}
+
+// logoutEverywhere ends the visitor's logins in all browsers.
+func (q *request) logoutEverywhere() error {
+	if !q.who.known {
+		return errLogin
+	}
+	if _, err := q.admin().EndSessions(q.Context(), q.who.Address.String()); err != nil {
+		return err
+	}
+	return q.logout()
 }

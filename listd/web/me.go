@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -80,12 +79,6 @@ func (q *request) unpin() error {
 
 // upload reads a file of a form, or the text field of that name.
 func (q *request) upload(name string) ([]byte, error) {
-	if err := q.ParseForm(); err != nil { // the next one would hide its error
-		return nil, err
-	}
-	if err := q.ParseMultipartForm(maxForm); err != nil && !errors.Is(err, http.ErrNotMultipart) {
-		return nil, err
-	}
 	if q.MultipartForm != nil && len(q.MultipartForm.File[name]) == 1 && q.MultipartForm.File[name][0].Size > 0 {
 		f, err := q.MultipartForm.File[name][0].Open()
 		if err != nil {

@@ -86,6 +86,27 @@ const journeys = {
     want(!(await page.textContent('nav')).includes('anna@corp.example'), 'still logged in');
   },
 
+  async 'settings, and a certificate of one\'s own'() {
+    const page = await visitor('anna');
+    await logIn(page);
+    await page.goto('/me');
+    const board = page.locator('article', { hasText: world.board });
+    await board.locator('select[name=mode]').selectOption('nomail');
+    await Promise.all([page.waitForEvent('load'), board.getByRole('button', { name: 'Save' }).click()]);
+    want((await board.locator('select[name=mode]').inputValue()) === 'nomail', 'the setting was not kept');
+    const used = async () => (await page.locator('dl', { hasText: world.nextFingerprint }).first().textContent().catch(() => '')).replace(/\s+/g, ' ');
+    await page.locator('input[type=file]').setInputFiles(world.next);
+    await press(page, 'Use this certificate');
+    want(/Used\s*yes/.test(await used()), 'not used: ' + (await page.textContent('main')));
+    await press(page, 'Forget what I chose for this address');
+    want(!(await page.textContent('main')).includes(world.nextFingerprint), 'not forgotten');
+    const other = await visitor('anna');
+    await logIn(other);
+    await press(page, 'Log out everywhere');
+    await other.goto('/me');
+    want(other.url().startsWith(world.base + '/login'), 'still logged in elsewhere');
+  },
+
   async 'login with a certificate leads back'() {
     const page = await visitor('anna');
     await page.goto('/lists/' + world.board);
