@@ -5,13 +5,14 @@ GO      ?= go
 FUZZTIME ?= 30s
 BENCH    ?= .
 
-# Packages whose tests kill or time processes: they run without the race detector, after the others.
-PROCESSES = ./listd/e2e
+# Packages whose tests kill or time processes, or start a whole server each: they run without the race detector, after the
+# others and one by one. The whole servers of listd run under it in test-all.
+PROCESSES = ./listd ./listd/e2e
+RACED     = $$($(GO) list ./... | grep -v -e '/listd$$' -e '/listd/e2e$$')
 
 # Packages with tests of keys in a security module, which is an optional build: it needs cgo.
 PKCS11 = ./listd/hsm ./listd/keyring ./listd ./cmd/listmaster
 
-RACED     = $$($(GO) list ./... | grep -v '/listd/e2e$$')
 
 # Where the packages can be installed, a test that lacks its server fails instead of being skipped.
 PEERS := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && echo SEALIST_REQUIRE_PEERS=1)
@@ -26,6 +27,7 @@ check: lint
 test-all: test
 	@SEALIST_SLOW=1 sh .ci/packages
 	$(PEERS) SEALIST_SLOW=1 $(GO) test -count=1 -timeout 60m ./...
+	$(PEERS) $(GO) test -race -timeout 30m ./listd
 	@if command -v cc > /dev/null; then $(MAKE) hsm; else echo 'no C compiler: keys in a security module (-tags pkcs11) are not tested'; fi
 	SEALIST_TIMING=1 $(GO) test -count=1 -timeout 60m -p 1 -v -run Timing ./smime/cms
 
@@ -43,7 +45,7 @@ race:
 	$(PEERS) $(GO) test -race -timeout 15m $(RACED)
 
 processes:
-	$(PEERS) $(GO) test -timeout 15m $(PROCESSES)
+	$(PEERS) $(GO) test -p 1 -timeout 15m $(PROCESSES)
 
 # Keys in a security module: the optional build, with tokens of SoftHSM2.
 hsm:
