@@ -13,7 +13,6 @@ RACED     = $$($(GO) list ./... | grep -v -e '/listd$$' -e '/listd/e2e$$')
 # Packages with tests of keys in a security module, which is an optional build: it needs cgo.
 PKCS11 = ./listd/hsm ./listd/keyring ./listd ./cmd/listmaster
 
-
 # Where the packages can be installed, a test that lacks its server fails instead of being skipped.
 PEERS := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && echo SEALIST_REQUIRE_PEERS=1)
 
