@@ -1,20 +1,22 @@
 package config
 
 import (
-	_ "embed"
+	"embed"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"reflect"
 	"strings"
 )
 
-// typesSource is types.go itself: its comments are the reference, so that
-// there is one text for who reads the code and who edits the file.
+// typesSources are the files with the types themselves: their comments are the
+// reference, so that there is one text for who reads the code and who edits the
+// file.
 //
-//go:embed types.go
-var typesSource string
+//go:embed types*.go
+var typesSources embed.FS
 
 //go:generate go test -run TestReferencePage -update .
 
@@ -22,7 +24,7 @@ var typesSource string
 // what it means, its default and its environment variable. It is made from the
 // comments of the types; docs/configuration.md is a copy.
 func Reference() string {
-	w := &referenceWriter{docs: fieldDocs(typesSource)}
+	w := &referenceWriter{docs: fieldDocs()}
 	w.b.WriteString(referenceHead)
 	w.section(reflect.ValueOf(*Default()), "", nil, false)
 	return w.b.String()
@@ -41,7 +43,7 @@ type Key struct {
 
 // Keys returns the reference key by key, in its order.
 func Keys() []Key {
-	w := &referenceWriter{docs: fieldDocs(typesSource)}
+	w := &referenceWriter{docs: fieldDocs()}
 	w.section(reflect.ValueOf(*Default()), "", nil, false)
 	return w.keys
 }
@@ -61,12 +63,27 @@ SIGHUP (docs/operations.md), but for keys that "take a restart".
 `
 
 // fieldDocs finds the comment of every field, by "Type.Field".
-func fieldDocs(source string) map[string]string {
-	file, err := parser.ParseFile(token.NewFileSet(), "types.go", source, parser.ParseComments)
+func fieldDocs() map[string]string {
+	docs := map[string]string{}
+	sources, err := fs.Glob(typesSources, "*.go")
+	for _, name := range sources {
+		var source []byte
+		var file *ast.File
+		if source, err = typesSources.ReadFile(name); err == nil {
+			file, err = parser.ParseFile(token.NewFileSet(), name, source, parser.ParseComments)
+		}
+		if err != nil {
+			break
+		}
+		readDocs(file, docs)
+	}
 	if err != nil {
 		panic(err) // it is the source this program was compiled from
 	}
-	docs := map[string]string{}
+	return docs
+}
+
+func readDocs(file *ast.File, docs map[string]string) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -81,7 +98,6 @@ func fieldDocs(source string) map[string]string {
 		}
 		return true
 	})
-	return docs
 }
 
 type referenceWriter struct {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/listd/admin"
+	"github.com/sealist/sealist/listd/limit"
 )
 
 // Base is the path that all resources are under.
@@ -45,7 +46,7 @@ type Parts struct {
 type Server struct {
 	Parts
 	mux          *http.ServeMux
-	tokens, lost *limiter
+	tokens, lost *limit.Limiter
 }
 
 // New makes the API.
@@ -56,7 +57,7 @@ func New(p Parts) *Server {
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{Parts: p, mux: http.NewServeMux(), tokens: newLimiter(p.Clock, perToken, within), lost: newLimiter(p.Clock, perFailed, within)}
+	s := &Server{Parts: p, mux: http.NewServeMux(), tokens: limit.New(p.Clock, perToken, within), lost: limit.New(p.Clock, perFailed, within)}
 	for _, r := range routes() {
 		s.mux.Handle(r.method+" "+Base+r.path, s.handler(r))
 	}
@@ -146,14 +147,14 @@ func (s *Server) handler(route route) http.Handler {
 func (s *Server) admit(c *call, route route) error {
 	var err error
 	if c.Person, c.token, err = s.Bearer(c.Context(), bearer(c.Header)); errors.Is(err, admin.ErrBearer) {
-		if !s.lost.allow(networkOf(s.Client(c.Request))) { // whoever has a token is not kept out by others of his network
+		if !s.lost.Allow(limit.Network(s.Client(c.Request))) { // whoever has a token is not kept out by others of his network
 			return errOften
 		}
 		return errToken
 	} else if err != nil {
 		return err
 	}
-	if !s.tokens.allow(c.token.ID) {
+	if !s.tokens.Allow(c.token.ID) {
 		return errOften
 	}
 	for _, scope := range c.token.Scopes {

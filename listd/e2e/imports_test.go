@@ -55,8 +55,9 @@ var rooms = map[string][]string{
 	"listd/task":   {"listd/store"},
 	"listd/token":  {"listd/list", "listd/store"},
 	"listd/metric": {},
-	"listd/api":    {"listd/list", "listd/admin"},
-	"listd/web":    {"listd/list", "listd/admin", "listd/metric"},
+	"listd/limit":  {},
+	"listd/api":    {"listd/list", "listd/admin", "listd/limit"},
+	"listd/web":    {"listd/list", "listd/admin", "listd/limit"},
 	"listd":        {"config", "smime/...", "directory/...", "resolver", "listd/..."}, // less the rooms of testing
 	"listd/demo": {"listd", "config", "listd/keyring", "listd/list", "listd/store", "resolver", "smime", "smime/cms",
 		"smime/entity", "smime/smimetest"},

@@ -5,7 +5,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"testing"
-	"time"
 )
 
 // Whose address counts: the nearest that is no proxy of ours. What a client says
@@ -34,29 +33,5 @@ func TestClient(t *testing.T) {
 		if got := s.client(r).String(); got != test.want {
 			t.Errorf("%s, %q: %s, not %s", test.peer, test.forwarded, got, test.want)
 		}
-	}
-}
-
-// A network has its limit for itself, and anew after its time.
-func TestLimiter(t *testing.T) {
-	now := time.Unix(1000000, 0)
-	l := newLimiter(func() time.Time { return now }, 2, time.Hour)
-	for n, test := range []struct {
-		address string
-		want    bool
-	}{
-		{"192.0.2.1", true}, {"192.0.2.1", true}, {"192.0.2.1", false}, {"192.0.2.2", true}, // each address of IPv4
-		{"2001:db8::1", true}, {"2001:db8::2", true}, {"2001:db8::3", false}, {"2001:db8:0:1::1", true}, // each /64 of IPv6
-	} {
-		if got := l.allow(netip.MustParseAddr(test.address)); got != test.want {
-			t.Errorf("%d %s: %v", n, test.address, got)
-		}
-	}
-	if !l.allow(netip.Addr{}) {
-		t.Error("a socket without a client's address")
-	}
-	now = now.Add(time.Hour + time.Second)
-	if !l.allow(netip.MustParseAddr("192.0.2.1")) {
-		t.Error("still refused an hour later")
 	}
 }

@@ -5,14 +5,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealist/sealist/listd/limit"
 	"github.com/sealist/sealist/listd/list"
 )
 
 // loginPages are the ways in and out.
 func (s *Server) loginPages(mux *http.ServeMux, throughSocket bool) {
-	limit := newLimiter(s.Clock, 10, time.Hour)
+	often := limit.New(s.Clock, 10, time.Hour)
 	mux.Handle("GET /login", s.page(func(q *request) error { return q.login(throughSocket) }))
-	mux.Handle("POST /login/mail", s.page(func(q *request) error { return q.mailLink(limit) }))
+	mux.Handle("POST /login/mail", s.page(func(q *request) error { return q.mailLink(often) }))
 	mux.Handle("GET /login/link/{token}", s.page((*request).link))
 	mux.Handle("POST /login/link/{token}", s.page((*request).useLink))
 	mux.Handle("GET /login/certificate", s.page(func(q *request) error { return q.presented(throughSocket) }))
@@ -39,12 +40,12 @@ func (q *request) login(throughSocket bool) error {
 
 // mailLink sends a link to an address. The answer is the same whether anybody is
 // known there.
-func (q *request) mailLink(limit *limiter) error {
+func (q *request) mailLink(often *limit.Limiter) error {
 	address, err := list.ParseAddress(strings.TrimSpace(q.PostFormValue("address")))
 	if err != nil {
 		return q.show(http.StatusUnprocessableEntity, "refusal", refusal{Text: q.text("error.address")})
 	}
-	if !limit.allow(q.s.client(q.Request)) {
+	if !often.Allow(limit.Network(q.s.client(q.Request))) {
 		q.w.Header().Set("Retry-After", "3600")
 		return q.show(http.StatusTooManyRequests, "refusal", refusal{Text: q.text("error.often")})
 	}
