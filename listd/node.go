@@ -95,6 +95,9 @@ func (s *Sealist) neighbours(ctx context.Context) error {
 		if row.Name == s.node() {
 			continue
 		}
+		if ahead := row.Beat.Sub(s.o.Clock()); ahead > silentNode {
+			s.log.Warn("another server's clock is ahead of this one's: copies may leave twice", "node", row.Name, "ahead", ahead.Round(time.Second))
+		}
 		if s.o.Clock().Sub(row.Beat) < silentNode {
 			var st status
 			open = open || json.Unmarshal(row.Status, &st) == nil && st.Locked == ""

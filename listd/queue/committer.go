@@ -61,6 +61,7 @@ func (c *committer) write(ctx context.Context, batch []store.Outcome) {
 		subjects := c.q.inHand.leave(batch) // before the commit, after which one that is delayed may be claimed again
 		err := c.q.store.Complete(ctx, batch)
 		if err == nil {
+			c.q.inHand.left()
 			c.q.moved.Beat()
 			c.tell(ctx, batch, subjects)
 			c.count(batch, subjects)

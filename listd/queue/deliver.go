@@ -116,7 +116,7 @@ func (q *Queue) send(soft, hard context.Context, ready []sendable, c *committer)
 			crashpoint.At(crashpoint.RelayReplied)
 		}
 		s := t.Tag.(sendable)
-		q.domains.heard(s.delivery.Address.Domain(), r, q.o.Clock(), func(rests int) time.Duration {
+		q.domains.heard(s.delivery.Address, r, q.o.Clock(), func(rests int) time.Duration {
 			return q.o.Jitter(backoff(q.o.RetryMin, q.o.RetryMax, rests))
 		})
 		c.add(q.outcome(s, r))

@@ -1,15 +1,22 @@
 package queue
 
 import (
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/relay"
 )
 
-// A domain rests after so many temporary refusals in a row, of however many of
-// its members.
+// A domain rests after so many of its members were put off in a row: one whose
+// mailbox is full says nothing of the others, however many posts wait for him.
 const restAfter = 5
+
+// ofMailbox begins the enhanced codes that are about one mailbox (RFC 3463
+// section 3.3): full, disabled, taking too much mail.
+const ofMailbox = "4.2."
 
 // maxDomains bounds how many domains are remembered at a time.
 const maxDomains = 10_000
@@ -23,17 +30,18 @@ type domains struct {
 }
 
 type rest struct {
-	refusals int // temporary ones in a row, over all members
-	rests    int // so far without a success
-	until    time.Time
+	putOff []string // members in a row, restAfter at most
+	rests  int      // so far without a success
+	until  time.Time
 }
 
 // heard records the next hop's answer for a member of a domain. Only answers to
 // RCPT and to the message are about him.
-func (d *domains) heard(domain string, r relay.Result, now time.Time, wait func(rests int) time.Duration) {
-	if r.Stage == relay.StageConnect || r.Stage == relay.StageMail {
+func (d *domains) heard(member list.Address, r relay.Result, now time.Time, wait func(rests int) time.Duration) {
+	if r.Stage == relay.StageConnect || r.Stage == relay.StageMail || r.Class == relay.Temporary && strings.HasPrefix(r.Enhanced, ofMailbox) {
 		return
 	}
+	domain := member.Domain()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if r.Class != relay.Temporary || r.Code == 0 { // a connection that broke says nothing of the domain
@@ -43,9 +51,12 @@ func (d *domains) heard(domain string, r relay.Result, now time.Time, wait func(
 		return
 	}
 	one := d.all[domain]
-	if one.refusals++; one.refusals >= restAfter && now.After(one.until) {
+	if key := member.Key(); len(one.putOff) < restAfter && !slices.Contains(one.putOff, key) {
+		one.putOff = append(one.putOff, key)
+	}
+	if len(one.putOff) == restAfter && now.After(one.until) { // the next refusal after a rest is enough
 		one.rests++
-		one.refusals, one.until = restAfter-1, now.Add(wait(one.rests)) // the next refusal after the rest is enough
+		one.until = now.Add(wait(one.rests))
 	}
 	if d.all == nil || len(d.all) >= maxDomains {
 		d.all = map[string]rest{}

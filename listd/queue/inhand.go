@@ -13,8 +13,9 @@ import (
 // of the clock they are due again while a worker still has them, and a claim
 // returns them a second time. They are left to the worker who has them.
 type inHand struct {
-	mu   sync.Mutex
-	held map[int64]subject
+	mu      sync.Mutex
+	held    map[int64]subject
+	leaving []store.Outcome // whose commit is on its way: no lease of theirs is stray
 }
 
 // subject is what the log calls a delivery.
@@ -37,11 +38,15 @@ func (h *inHand) take(claimed []store.Delivery) []store.Delivery {
 	})
 }
 
-// all are the deliveries in hand.
+// all are the deliveries in hand, and those whose results are being committed.
 func (h *inHand) all() []int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Collect(maps.Keys(h.held))
+	all := slices.Collect(maps.Keys(h.held))
+	for _, o := range h.leaving {
+		all = append(all, o.Delivery)
+	}
+	return all
 }
 
 // leave says that results are about to be committed, and returns what they are
@@ -49,6 +54,7 @@ func (h *inHand) all() []int64 {
 func (h *inHand) leave(outcomes []store.Outcome) []subject {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.leaving = outcomes
 	left := make([]subject, len(outcomes))
 	for i, o := range outcomes {
 		left[i] = h.held[o.Delivery]
@@ -57,10 +63,18 @@ func (h *inHand) leave(outcomes []store.Outcome) []subject {
 	return left
 }
 
+// left says that they were.
+func (h *inHand) left() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.leaving = nil
+}
+
 // keep says that they could not be.
 func (h *inHand) keep(outcomes []store.Outcome, left []subject) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.leaving = nil
 	for i, o := range outcomes {
 		h.held[o.Delivery] = left[i]
 	}

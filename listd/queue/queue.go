@@ -182,7 +182,7 @@ func (q *Queue) Run(soft, hard context.Context) error {
 	committing.Wait()
 	stopRenewing()
 	renewal.Wait()
-	if err := q.store.ReleaseLeases(context.WithoutCancel(soft), q.o.Owner); err != nil {
+	if err := q.store.ReleaseStrayDeliveries(context.WithoutCancel(soft), q.o.Owner, nil); err != nil {
 		return fmt.Errorf("giving back unfinished deliveries: %w", err)
 	}
 	return nil

@@ -390,3 +390,26 @@ func TestASlowHopIsNoReasonToClaimEverything(t *testing.T) {
 	close(hold)
 	stop()
 }
+
+// A queue that stops leaves posts to whoever leads them: given back while they
+// are still worked on, another server would begin with them, too.
+func TestAStoppedQueueLeavesPostsInHand(t *testing.T) {
+	w := newWorld(t, 1, peer.SinkOptions{})
+	ctx := t.Context()
+	lists, err := w.store.Lists(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.Accept(ctx, store.Incoming{Octets: []byte("y"), Targets: []store.Target{{List: lists[0].ID, Kind: store.KindPost, ForwardPath: lists[0].Address}}}); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	items, err := w.store.ClaimItems(ctx, "test", now.Add(time.Second), now.Add(time.Minute), 10)
+	if err != nil || len(items) != 1 {
+		t.Fatalf("%v, %v", items, err)
+	}
+	w.run(nil, queue.Options{})()
+	if i, err := w.store.Item(ctx, items[0].ID); err != nil || i.LeasedBy != "test" || i.Claims != 1 {
+		t.Errorf("leased by %q, %d claims, %v", i.LeasedBy, i.Claims, err)
+	}
+}

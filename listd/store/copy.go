@@ -85,6 +85,9 @@ func (s *Store) copyTo(ctx context.Context, to *Store, also func(handle) error) 
 				return err
 			}
 		}
+		if _, err := h.exec(ctx, `UPDATE task SET owner = '', until = 0`); err != nil {
+			return err
+		}
 		if _, err := release(ctx, h, to.now(), `owner <> ''`); err != nil || also == nil {
 			return err
 		}

@@ -151,3 +151,36 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("over another database: %v", err)
 	}
 }
+
+// Who joins after a restore is not whom a number named before it: return
+// addresses and links for leaving that were mailed since the backup name nobody.
+func TestNumbersAfterARestore(t *testing.T) {
+	w := newWorld(t)
+	w.members(2)
+	claimed, err := w.ClaimTask(w.ctx, "digests", "n/1", w.clock.now().Add(time.Minute), w.clock.now(), true)
+	if w.must(err); !claimed {
+		t.Fatal("the task is somebody else's")
+	}
+	path := filepath.Join(t.TempDir(), "backup.db")
+	_, err = w.Backup(w.ctx, path)
+	w.must(err)
+	number := func(s *store.Store, address string) int64 {
+		t.Helper()
+		a := list.MustParseAddress(address)
+		_, err := s.AddMembers(w.ctx, w.list, []list.Member{{Address: a, Role: list.RoleMember}})
+		w.must(err)
+		held, err := s.MemberOf(w.ctx, w.list, []list.Address{a})
+		w.must(err)
+		return held[a.Key()][0].Number
+	}
+	forgotten := number(w.Store, "forgotten@example.org")
+	to := w.other()
+	_, err = to.Restore(w.ctx, path)
+	w.must(err)
+	if n := number(to, "new@example.org"); n <= forgotten {
+		t.Errorf("number %d was another member's, before the restore: his was %d", n, forgotten)
+	}
+	if claimed, err := to.ClaimTask(w.ctx, "digests", "m/1", w.clock.now().Add(time.Minute), w.clock.now(), true); !claimed || err != nil {
+		t.Errorf("a task's lease came from the backup: %v", err)
+	}
+}

@@ -63,7 +63,7 @@ func (s *Store) Decide(ctx context.Context, d Decided) error {
 			due = `?`
 		case ItemDistributing:
 			due, owner = `CASE WHEN owner = '' THEN ? ELSE due END`, `owner`
-			upto = `(SELECT coalesce(max(id), 0) FROM member)`
+			upto = `CASE WHEN walked > 0 THEN upto ELSE (SELECT coalesce(max(id), 0) FROM member) END`
 		}
 		args := []any{d.State, d.Reason, d.Detail, d.Method, d.Author.String(), d.MessageID, boolean(d.Encrypted), micros(d.Archive), now}
 		if due != `NULL` {
@@ -91,6 +91,11 @@ func (s *Store) Decide(ctx context.Context, d Decided) error {
 		}
 		if d.State == ItemQuarantined {
 			if err := cancelCopies(ctx, h, id, d.Reason, now); err != nil {
+				return err
+			}
+		}
+		if d.State == ItemDistributing {
+			if err := reviveCopies(ctx, h, id, now); err != nil {
 				return err
 			}
 		}
@@ -122,14 +127,30 @@ func (s *Store) Decide(ctx context.Context, d Decided) error {
 	})
 }
 
-// cancelCopies ends the unfinished copies of an item.
+// cancelCopies ends the unfinished copies of an item, those that wait for a
+// digest or are gathered into one among them. A digest itself goes on with the
+// other posts in it.
 func cancelCopies(ctx context.Context, h handle, item int64, reason string, now int64) error {
-	_, err := h.exec(ctx, `UPDATE delivery SET state = ?, reason = ?, due = NULL, owner = '', updated = ?
-		WHERE item = ? AND kind = ? AND (due IS NOT NULL OR digest = 0)`, DeliveryCancelled, reason, now, item, KindCopy)
+	n, err := h.exec(ctx, `UPDATE delivery SET state = ?, reason = ?, due = NULL, owner = '', digest = NULL, updated = ?
+		WHERE item = ? AND kind = ? AND state IN (?, ?) AND (digest IS NULL OR digest <> id)`,
+		DeliveryCancelled, reason, now, item, KindCopy, DeliveryQueued, DeliveryDelayed)
 	if err != nil {
 		return err
 	}
-	_, err = h.exec(ctx, `UPDATE item SET unfinished = 0 WHERE id = ?`, item)
+	_, err = h.exec(ctx, `UPDATE item SET unfinished = unfinished - ? WHERE id = ?`, n, item)
+	return err
+}
+
+// reviveCopies queues again the copies that ended when their item was
+// quarantined: whoever lets it go means all members. They are judged anew when
+// they are sealed.
+func reviveCopies(ctx context.Context, h handle, item int64, now int64) error {
+	n, err := h.exec(ctx, `UPDATE delivery SET state = ?, reason = '', attempts = 0, due = ?, created = ?, updated = ?
+		WHERE item = ? AND kind = ? AND state = ?`, DeliveryQueued, now, now, now, item, KindCopy, DeliveryCancelled)
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = h.exec(ctx, `UPDATE item SET unfinished = unfinished + ? WHERE id = ?`, n, item)
 	return err
 }
 

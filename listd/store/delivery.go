@@ -396,9 +396,10 @@ func (s *Store) ReleaseLeases(ctx context.Context, owner string) error {
 // suspicion is how many microseconds an item waits that several processes died
 // with: longer each time, so that a message which kills them does not keep the
 // others from being worked on, and one that was only near when they died has its
-// chance.
-const suspicion = `CASE WHEN claims < 3 THEN 0 WHEN claims = 3 THEN 1000000 WHEN claims = 4 THEN 2000000 WHEN claims = 5 THEN 4000000
-	WHEN claims = 6 THEN 8000000 WHEN claims = 7 THEN 16000000 WHEN claims = 8 THEN 32000000 ELSE 64000000 END`
+// chance. Those that were in hand together come back apart from each other, up
+// to half as long again: else all of them would be there at each death.
+const suspicion = `(2000 + id % 1000 * 389 % 1000) * CASE WHEN claims < 3 THEN 0 WHEN claims = 3 THEN 500 WHEN claims = 4 THEN 1000 WHEN claims = 5 THEN 2000
+	WHEN claims = 6 THEN 4000 WHEN claims = 7 THEN 8000 WHEN claims = 8 THEN 16000 ELSE 32000 END`
 
 // release makes leased items and deliveries of processes that are gone due, and
 // returns how many.

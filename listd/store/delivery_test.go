@@ -448,3 +448,20 @@ func (m *model) check(t *testing.T, w *world, ids []string) {
 		}
 	}
 }
+
+// Tasks that a server had begun when it died run again at once, too; one that
+// listmaster runs beside it goes on.
+func TestTakeUpOfTasks(t *testing.T) {
+	w := newWorld(t)
+	for name, owner := range map[string]string{"mine": "n1/run", "other": "anna, process 7"} {
+		_, err := w.ClaimTask(w.ctx, name, owner, w.clock.now().Add(time.Minute), w.clock.now(), true)
+		w.must(err)
+	}
+	w.must(w.TakeUp(w.ctx, "n1"))
+	if claimed, err := w.ClaimTask(w.ctx, "mine", "n1/next", w.clock.now().Add(time.Minute), w.clock.now(), true); !claimed || err != nil {
+		t.Errorf("%v, %v", claimed, err)
+	}
+	if _, err := w.ClaimTask(w.ctx, "other", "n1/next", w.clock.now().Add(time.Minute), w.clock.now(), true); !errors.Is(err, store.ErrTaskHeld) {
+		t.Errorf("listmaster's: %v", err)
+	}
+}

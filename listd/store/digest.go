@@ -94,9 +94,10 @@ func (s *Store) Ungather(ctx context.Context) (copies int, err error) {
 	return copies, err
 }
 
-// DigestItems returns the posts of the digest that a delivery is, oldest first.
+// DigestItems returns the posts of the digest that a delivery is, oldest first,
+// without those that were quarantined or rejected since.
 func (s *Store) DigestItems(ctx context.Context, delivery int64) ([]Item, error) {
-	rows, err := s.read().query(ctx, `SELECT `+itemColumns+` FROM item WHERE id IN (SELECT item FROM delivery WHERE digest = ?) ORDER BY id`, delivery)
+	rows, err := s.read().query(ctx, `SELECT `+itemColumns+` FROM item WHERE id IN (SELECT item FROM delivery WHERE digest = ?) AND state NOT IN (?, ?) ORDER BY id`, delivery, ItemQuarantined, ItemRejected)
 	all, err := collect(rows, err, scanItem)
 	return all, s.wrap("posts of a digest", err)
 }

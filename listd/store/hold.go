@@ -103,11 +103,12 @@ func (s *Store) RetryNow(ctx context.Context, f RetryFilter) (deliveries, items 
 	err = s.write(ctx, "retry", func(h handle) error {
 		now := s.now()
 		for _, table := range []struct {
-			name, item, state string
-			n                 *int
-		}{{"delivery", "item", string(DeliveryDelayed), &deliveries}, {"item", "id", string(ItemAccepted), &items}} {
+			name, item string
+			states     []any
+			n          *int
+		}{{"delivery", "item", []any{DeliveryDelayed}, &deliveries}, {"item", "id", []any{ItemAccepted, ItemDistributing}, &items}} {
 			var c conditions
-			c.add(`state = ?`, table.state)
+			c.add(`state IN `+inList(len(table.states)), table.states...)
 			c.add(`owner = ''`)
 			c.add(`due > ?`, now)
 			if f.Item != "" {

@@ -55,6 +55,9 @@ const runOf = "/"
 func (s *Store) TakeUp(ctx context.Context, node string) error {
 	return s.write(ctx, "take up what was left", func(h handle) error {
 		if !s.Shared() {
+			if err := releaseTasks(ctx, h, node); err != nil { // not those that listmaster runs beside a server
+				return err
+			}
 			_, err := release(ctx, h, s.now(), `owner <> ''`)
 			return err
 		}
@@ -81,10 +84,19 @@ func (s *Store) TakeOver(ctx context.Context, node string) (dead bool, released 
 	return dead, released, err
 }
 
+// runsOf is between what the names of a server's runs lie.
+func runsOf(node string) (from, to string) { return node + runOf, node + string(rune(runOf[0]+1)) }
+
+func releaseTasks(ctx context.Context, h handle, node string) error {
+	from, to := runsOf(node)
+	_, err := h.exec(ctx, `UPDATE task SET owner = '', until = 0 WHERE owner >= ? AND owner < ?`, from, to)
+	return err
+}
+
 func releaseNode(ctx context.Context, h handle, now int64, node string) (int64, error) {
-	from, to := node+runOf, node+string(rune(runOf[0]+1)) // all that begin with it
-	if _, err := h.exec(ctx, `UPDATE task SET owner = '', until = 0 WHERE owner >= ? AND owner < ?`, from, to); err != nil {
+	if err := releaseTasks(ctx, h, node); err != nil {
 		return 0, err
 	}
+	from, to := runsOf(node)
 	return release(ctx, h, now, `owner >= ? AND owner < ?`, from, to)
 }

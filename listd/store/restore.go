@@ -58,7 +58,20 @@ func (s *Store) MarkRestored(ctx context.Context) error {
 	return s.write(ctx, "mark as restored", func(h handle) error { return s.markRestored(ctx, h) })
 }
 
+// unknownNumbers is more than the lists, and the members, that may have been made between a backup and its restore. Their
+// numbers are given to nobody else: return addresses and links for leaving name somebody by his number, and never end.
+const unknownNumbers = 1 << 20
+
 func (s *Store) markRestored(ctx context.Context, h handle) error {
+	for _, table := range []string{"list", "member"} {
+		last, err := s.dialect.lastNumber(ctx, h, table)
+		if err != nil {
+			return err
+		}
+		if err := s.dialect.setLastNumber(ctx, h, table, last+unknownNumbers); err != nil {
+			return err
+		}
+	}
 	for _, table := range []string{"token", "session", "api_token"} {
 		if _, err := h.exec(ctx, `DELETE FROM `+table); err != nil {
 			return err

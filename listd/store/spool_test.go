@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -476,7 +477,7 @@ func TestSuspicion(t *testing.T) {
 			if claim() {
 				t.Fatalf("after %d deaths it came before %s", deaths, wait)
 			}
-			w.clock.add(time.Millisecond)
+			w.clock.add(time.Millisecond + wait/2)
 		}
 		if !claim() {
 			t.Fatalf("after %d deaths it did not come after %s", deaths, wait)
@@ -485,5 +486,36 @@ func TestSuspicion(t *testing.T) {
 			t.Fatalf("%d claims, not %d", got, deaths+1)
 		}
 		w.must(w.TakeUp(w.ctx, "node"))
+	}
+}
+
+// A message that kills each process that works on it, at once, takes nobody
+// along who was in hand with it when they died.
+func TestThePoisonousDiesAlone(t *testing.T) {
+	w := newWorld(t)
+	const inHand, deaths = 8, 10
+	waiting := map[string]bool{}
+	var poison string
+	for n := range inHand {
+		id := w.accept("x")
+		if waiting[id] = true; n == inHand/2 {
+			poison = id
+		}
+	}
+	for w.item(poison).Claims < deaths {
+		now := w.clock.add(20 * time.Millisecond)
+		items, err := w.ClaimItems(w.ctx, "node/1", now, now.Add(time.Minute), inHand)
+		w.must(err)
+		if slices.ContainsFunc(items, func(i store.Item) bool { return i.ID == poison }) {
+			w.must(w.TakeUp(w.ctx, "node"))
+			continue
+		}
+		for _, i := range items {
+			w.must(w.Decide(w.ctx, store.Decided{Item: i.ID, State: store.ItemDone}))
+			delete(waiting, i.ID)
+		}
+	}
+	if len(waiting) != 1 {
+		t.Errorf("after %d deaths %d posts wait, not only the one that kills", deaths, len(waiting))
 	}
 }
