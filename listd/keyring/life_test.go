@@ -288,3 +288,25 @@ func TestRemovedIsDestroyed(t *testing.T) {
 		}
 	}
 }
+
+// Mail to LIST-owner is done as soon as it is to be passed on. Until that has
+// left it has to be opened, so that neither its octets nor the key may go.
+func TestEndWaitsForAttachedMail(t *testing.T) {
+	l := newLife(t)
+	a := l.add(keyring.Placing{})
+	l.add(keyring.Placing{Until: l.clock().Add(time.Hour)})
+	l.pass(2 * time.Hour)
+	of := list.MustParseAddress(address)
+	ids, err := l.store.Accept(l.ctx, store.Incoming{Octets: []byte("Subject: x\r\n\r\nx\r\n"),
+		Targets: []store.Target{{List: l.list, Kind: store.KindOwner, ForwardPath: of}}})
+	l.must(err)
+	l.must(l.store.Decide(l.ctx, store.Decided{Item: ids[0], State: store.ItemDone, Encrypted: true,
+		Notices: []store.Notice{{Template: "forwarded", List: l.list, To: list.MustParseAddress("olga@example.org"), Attach: true, Sealed: true}}}))
+	if n, err := l.store.Purge(l.ctx, time.Now().Add(time.Hour), time.Now()); err != nil || n != 0 {
+		t.Errorf("%d messages lost their octets, %v", n, err)
+	}
+	retired, waiting, err := l.k.RetireDue(l.ctx)
+	if err != nil || len(retired) != 0 || len(waiting) != 1 || l.row(a).State != store.KeyDecryptOnly {
+		t.Fatalf("%d retired, %d waiting, %v", len(retired), len(waiting), err)
+	}
+}

@@ -234,10 +234,11 @@ func (s *Store) keys(ctx context.Context, where string, args ...any) ([]KeyRow, 
 
 // UnopenedPosts counts what of a list may still have to be opened: messages
 // that wait or are being distributed, those with copies that wait for a
-// certificate, and those that its archive keeps.
+// certificate, those that a notice which has not left yet may take along, and
+// those that its archive keeps.
 func (s *Store) UnopenedPosts(ctx context.Context, id list.ID) (n int, err error) {
 	err = s.read().row(ctx, `SELECT count(*) FROM item WHERE list = ? AND blob IS NOT NULL AND (state NOT IN (?, ?) OR archived > ?
-		OR EXISTS (SELECT 1 FROM delivery WHERE delivery.item = item.id AND delivery.state = 'withheld' AND delivery.kind = 'copy'))`,
+		OR EXISTS (SELECT 1 FROM delivery WHERE delivery.item = item.id AND (delivery.due IS NOT NULL OR delivery.state = 'withheld' AND delivery.kind = 'copy')))`,
 		id, string(ItemDone), string(ItemRejected), s.now()).Scan(&n)
 	return n, s.wrap("unopened posts", err)
 }
