@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealist/sealist/listd/admin"
 	"github.com/sealist/sealist/listd/list"
 	"github.com/sealist/sealist/listd/peer"
 	"github.com/sealist/sealist/listd/store"
@@ -344,6 +345,27 @@ func TestModeration(t *testing.T) {
 	has(t, "dismissed", w.say("bob@example.org", robot, command("bob@example.org", robot, "distribute open "+asked["bob"]+"\n", nil)), "not valid")
 	if n := len(w.copies("alice")); n != 1 {
 		t.Errorf("%d copies", n)
+	}
+}
+
+// TestSealedReason: an editor's words that came encrypted leave only so, also about a post in clear, and are not in the
+// audit log.
+func TestSealedReason(t *testing.T) {
+	w := newWorld(t)
+	w.rules(openList, "true() smtp,smime -> editorkey\n")
+	w.role("carol", openList, list.RoleEditor)
+	w.robotKey()
+	w.start()
+	asked := w.say("alice@example.org", openList, mail("alice@example.org", openList, text))
+	reject := func(asked []string) *entity.Entity {
+		return smimetest.Text("reject open " + keyIn.FindString(strings.Join(asked, "\n")) + " zebra budget\r\n")
+	}
+	carol := w.people["carol"]
+	got := w.say(carol.Address, robot, smimetest.Mail(carol.Address, robot, "", smimetest.Encrypt(carol.Sign(reject(asked)), w.keys[robot])))
+	has(t, "rejected", got, "was rejected", "sealed to alice@example.org", "zebra budget")
+	entries := w.audit(admin.AuditFilter{Action: "moderation reject"})
+	if len(entries) != 1 || strings.Contains(fmt.Sprint(entries), "zebra") {
+		t.Errorf("%v", entries)
 	}
 }
 

@@ -55,6 +55,13 @@ Für die Liste ist board-owner@lists.example.org zuständig.
 	if err := json.Unmarshal([]byte(out), &p); err != nil || status != 1 || errOut != "" || !strings.Contains(p.Fault, "there is no variable liste here, but description, list, owner, robot, to") || !p.Signed {
 		t.Errorf("status %d\n%s%s", status, out, errOut)
 	}
+	// What is of no list is in the language that is asked for, else in the site's.
+	for lang, want := range map[string]string{"fr": "expire dans", "de": "Ihr E-Mail-Zertifikat", "en": "Your e-mail certificate ends", "": "Your e-mail certificate ends"} {
+		status, out, _ := w.try("notice", "preview", board, "cert_expiration", "--lang", lang)
+		if subject := strings.Split(out, "\n")[2]; status != 0 || !strings.Contains(subject, want) {
+			t.Errorf("%q: status %d, %s", lang, status, subject)
+		}
+	}
 	if ls := w.good("notice", "ls", "--list", board, "--lang", "fr"); !strings.Contains(ls, "broken: template of service mail") || strings.Count(ls, "\n") < 29 {
 		t.Errorf("%s", ls)
 	}

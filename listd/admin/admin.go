@@ -56,6 +56,7 @@ type Parts struct {
 	Domains []string         // domains in which lists may be made; empty: any
 	Robot   string           // local part of the address that takes commands, in every domain
 	Actor   string           // who acts, for the audit log, as "listmaster (user root)"
+	Sealed  bool             // what he asks came encrypted: his words leave only so, and are not in the audit log
 	Clock   func() time.Time // time.Now if nil
 	Log     *slog.Logger     // discards if nil
 }

@@ -48,11 +48,11 @@ func (a *Admin) ActivateKey(ctx context.Context, listText, fingerprint string, u
 		facts["until"] = until.UTC().Format(time.RFC3339)
 	}
 	a.audit(ctx, "key activate", l.ID, row.Fingerprint, facts)
-	told, err := a.announceKey(ctx, l, cert, until)
-	if err != nil {
-		return KeyDetails{}, told, err
-	}
 	_, details, err := a.keyOf(ctx, l, row.Fingerprint)
+	if err != nil {
+		return KeyDetails{}, 0, err
+	}
+	told, err := a.announceKey(ctx, l, cert, details.Since, until)
 	return details, told, err
 }
 
@@ -131,12 +131,13 @@ func stateError(err error, what string) error {
 	return Explain(err)
 }
 
-// announceEvery is how long nobody is told of the same certificate again.
+// announceEvery is how long nobody is told again of a certificate that stays active.
 const announceEvery = 90 * day
 
 // announceKey tells everybody on a list of the certificate that he is to encrypt
-// to, once, and until when mail encrypted to the one before is read. Who asks again goes on where it was broken off.
-func (a *Admin) announceKey(ctx context.Context, l list.List, cert *x509.Certificate, until time.Time) (told int, err error) {
+// to, once for each time that it becomes active, and until when mail encrypted to the one before is read. Who asks again
+// goes on where it was broken off.
+func (a *Admin) announceKey(ctx context.Context, l list.List, cert *x509.Certificate, since, until time.Time) (told int, err error) {
 	if !keyring.UseOf(cert).Encrypts() {
 		return 0, nil // members meet it with the next signed mail
 	}
@@ -156,7 +157,7 @@ func (a *Admin) announceKey(ctx context.Context, l list.List, cert *x509.Certifi
 					"subject": cert.Subject.String(), "issuer": cert.Issuer.String(), "expires": cert.NotAfter.UTC().Format(time.DateOnly),
 					"fingerprint": InPairs(fingerprint), "robot": a.robotOf(l), "until": end, notice.Certificates: fingerprint,
 				},
-				Key: fmt.Sprintf("%s/%d/%s/%s", notice.NewListCertificate, l.ID, fingerprint, m.Address.Key()), Every: announceEvery})
+				Key: fmt.Sprintf("%s/%d/%s/%d/%s", notice.NewListCertificate, l.ID, fingerprint, since.UnixMicro(), m.Address.Key()), Every: announceEvery})
 		}
 		n, err := a.Store.QueueNotices(ctx, notices)
 		told += n

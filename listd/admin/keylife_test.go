@@ -110,6 +110,34 @@ func TestRollover(t *testing.T) {
 	}
 }
 
+// A step back to the old key: people have taken the new certificate, and are told
+// again which one counts.
+func TestStepBackIsTold(t *testing.T) {
+	w, ctx := newWorld(t), t.Context()
+	w.list(board)
+	if _, err := w.AddMembers(ctx, board, "member", []string{"anna@example.org"}); err != nil {
+		t.Fatal(err)
+	}
+	old, next := w.ca.Issue(board, smimetest.FreshKey), w.ca.Issue(board, smimetest.FreshKey)
+	for _, id := range []*smimetest.Identity{old, next} {
+		if _, _, err := w.ImportKey(ctx, board, handIn(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for again, want := range []int{1, 0} {
+		if _, n, err := w.ActivateKey(ctx, board, trust.Fingerprint(old.Certificate), time.Now().Add(time.Hour)); err != nil || n != want {
+			t.Errorf("attempt %d: %d told, want %d, %v", again, n, want, err)
+		}
+	}
+	if told := w.told(); told != "anna@example.org anna@example.org anna@example.org" {
+		t.Errorf("told: %s", told)
+	}
+	k := handIn(w.ca.Issue(board, smimetest.FreshKey))
+	k.Staged, k.Until = true, time.Now().Add(time.Hour)
+	_, _, err := w.ImportKey(ctx, board, k)
+	wantError(t, err, admin.Usage, "no end to name")
+}
+
 // Where the site names trust anchors, a certificate that leads to none is
 // refused with the word and the remedy.
 func TestImportWantsTrust(t *testing.T) {

@@ -208,7 +208,7 @@ func (a *Admin) install(ctx context.Context, l list.List, pair *readyKey) (finge
 	}
 	a.audit(ctx, "key import", l.ID, key.Fingerprint, facts)
 	if key.State == store.KeyActive {
-		if _, err := a.announceKey(ctx, l, key.Certificate, pair.placing.Until); err != nil {
+		if _, err := a.announceKey(ctx, l, key.Certificate, key.Since, pair.placing.Until); err != nil {
 			return "", nil, err
 		}
 	}
@@ -257,6 +257,9 @@ func (a *Admin) ImportRobotKey(ctx context.Context, domain string, k KeyImport) 
 func (a *Admin) importKey(ctx context.Context, l list.List, k KeyImport) (KeyDetails, []string, error) {
 	if err := a.checkUntil(k.Until); err != nil {
 		return KeyDetails{}, nil, err
+	}
+	if k.Staged && !k.Until.IsZero() {
+		return KeyDetails{}, nil, usage("name the day when it takes over: `listmaster key activate LIST FINGERPRINT --until DAY`", "a staged key takes over from none, so there is no end to name")
 	}
 	rows, err := a.Store.Keys(ctx, l.ID)
 	if err != nil {

@@ -72,7 +72,7 @@ func (a *Admin) RejectPost(ctx context.Context, id, reason string) error {
 		return Explain(err)
 	} else if ok {
 		decided.Notices = []store.Notice{{
-			Template: notice.Rejected, List: item.List, To: to,
+			Template: notice.Rejected, List: item.List, To: to, Sealed: a.Sealed && reason != "",
 			Params: map[string]string{"why": reason, "message_id": item.MessageID, "date": item.Received.UTC().Format("Mon, 2 Jan 2006 15:04:05 -0700")},
 			Key:    notice.Rejected + "/" + to.Key(), Every: day, Limit: 20,
 		}}
@@ -85,7 +85,11 @@ func (a *Admin) RejectPost(ctx context.Context, id, reason string) error {
 	if err := a.Store.DropTokens(ctx, item.ID); err != nil {
 		return Explain(err)
 	}
-	a.audit(ctx, "moderation reject", item.List, item.ID, map[string]string{"reason": reason})
+	facts := map[string]string{"reason": reason}
+	if a.Sealed {
+		facts = nil
+	}
+	a.audit(ctx, "moderation reject", item.List, item.ID, facts)
 	return nil
 }
 

@@ -66,6 +66,9 @@ func (a *Admin) PreviewNotice(ctx context.Context, p NoticePreview) (PreviewedNo
 	if !ok {
 		return shown, usage("`listmaster notice ls` shows those there are", "there is no notice %s", Printable(p.Template))
 	}
+	if lang != "" { // what is of no list has the site's, unless another is asked for
+		of.Policy.Lang = lang
+	}
 	names := a.Notices.Names(l, lang)
 	i := slices.IndexFunc(names, func(e notice.Entry) bool { return e.Name == p.Template })
 	shown.From, shown.Fault = names[i].From, names[i].Fault

@@ -89,6 +89,7 @@ func (d *Distributor) runCommands(ctx context.Context, s Submission, l list.List
 	if a.Actor = mail.From.Address.String(); mail.From.Method == scenario.SMTP {
 		a.Actor += claimed
 	}
+	a.Sealed = s.Message.Encrypted
 	report, err := command.Run(ctx, &a, mail)
 	if err != nil {
 		return err

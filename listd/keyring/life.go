@@ -46,13 +46,14 @@ func (k *Keyring) Add(ctx context.Context, id list.ID, b Bundle, p Placing) (Key
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var row store.KeyRow
+	answer := b.Private == nil // also if it is tried again, when the key is found
 	err = k.change(ctx, func(o *opened) (store.KeyChange, error) {
 		rows, err := k.store.Keys(ctx, id)
 		if err != nil {
 			return store.KeyChange{}, err
 		}
 		var request *store.KeyRow
-		if b.Private == nil {
+		if answer {
 			if request, err = k.requested(o, rows, &b); err != nil {
 				return store.KeyChange{}, err
 			}
@@ -135,7 +136,7 @@ func succeeded(rows []store.KeyRow, by store.KeyRow, now, until time.Time) (repl
 			continue
 		}
 		row.State, row.Since, row.Until = store.KeyDecryptOnly, now, until
-		replace = append(replace, store.KeyReplacement{KeyRow: row, Was: store.KeyActive})
+		replace = append(replace, store.KeyReplacement{KeyRow: row, Was: store.KeyActive, Keeps: true})
 	}
 	return replace
 }
@@ -161,11 +162,12 @@ func Published(rows []store.KeyRow) (store.KeyRow, bool) {
 // Activate makes a staged key the list's active one, or one that was put off.
 // Those whose every use it takes over become decrypt-only, to be retired at
 // until, or by hand if that is zero. It needs no key password. One that is
-// active stays as it is. ErrState.
+// active stays so, and until, if it is not zero, is from now on the end of those
+// it took over from. ErrState.
 func (k *Keyring) Activate(ctx context.Context, row store.KeyRow, until time.Time) error {
 	switch row.State {
 	case store.KeyActive:
-		return nil
+		return k.end(ctx, row, until)
 	case store.KeyStaged, store.KeyDecryptOnly:
 	default:
 		return fmt.Errorf("%w: it is %s", ErrState, row.State)
@@ -176,7 +178,29 @@ func (k *Keyring) Activate(ctx context.Context, row store.KeyRow, until time.Tim
 	}
 	was := row.State
 	row.State, row.Since, row.Until = store.KeyActive, k.o.Clock(), time.Time{}
-	replace := append(succeeded(rows, row, row.Since, until), store.KeyReplacement{KeyRow: row, Was: was})
+	replace := append(succeeded(rows, row, row.Since, until), store.KeyReplacement{KeyRow: row, Was: was, Keeps: true})
+	return k.store.ChangeKeys(ctx, store.KeyChange{Replace: replace})
+}
+
+// end says when those that an active key took over from are to be retired.
+func (k *Keyring) end(ctx context.Context, active store.KeyRow, until time.Time) error {
+	if until.IsZero() {
+		return nil
+	}
+	rows, err := k.store.Keys(ctx, active.List)
+	if err != nil {
+		return err
+	}
+	var replace []store.KeyReplacement
+	for _, row := range rows {
+		if row.State == store.KeyDecryptOnly && row.Since.Equal(active.Since) { // of the same moment
+			row.Until = until
+			replace = append(replace, store.KeyReplacement{KeyRow: row, Was: store.KeyDecryptOnly, Keeps: true})
+		}
+	}
+	if len(replace) == 0 {
+		return nil
+	}
 	return k.store.ChangeKeys(ctx, store.KeyChange{Replace: replace})
 }
 
@@ -190,7 +214,7 @@ func (k *Keyring) Stage(ctx context.Context, row store.KeyRow) error {
 		return fmt.Errorf("%w: it is %s", ErrState, row.State)
 	}
 	row.State, row.Since, row.Until = store.KeyStaged, k.o.Clock(), time.Time{}
-	return k.store.ChangeKeys(ctx, store.KeyChange{Replace: []store.KeyReplacement{{KeyRow: row, Was: store.KeyDecryptOnly}}})
+	return k.store.ChangeKeys(ctx, store.KeyChange{Replace: []store.KeyReplacement{{KeyRow: row, Was: store.KeyDecryptOnly, Keeps: true}}})
 }
 
 // Retire destroys the private half of a key; of one in a security module the

@@ -2,7 +2,11 @@ package keyring_test
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"math/big"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -196,5 +200,113 @@ func TestRetiredIsDestroyed(t *testing.T) {
 	l.must(l.k.Retire(l.ctx, l.row(a)))
 	if n := found(); n > 0 {
 		t.Errorf("%d pieces of it are still there", n)
+	}
+}
+
+// The key password changes between reading a key and moving it on: what is kept
+// under the new one stays so.
+func TestMovedWhileRekeyed(t *testing.T) {
+	l := newLife(t)
+	a := l.add(keyring.Placing{})
+	b := l.add(keyring.Placing{Staged: true})
+	rows := map[string]store.KeyRow{a: l.row(a), b: l.row(b)}
+	_, _, err := l.keyring("secret").Rekey(l.ctx, []byte("another"))
+	l.must(err)
+	l.must(l.k.Activate(l.ctx, rows[b], time.Time{}))
+	stale := l.row(a)
+	stale.PKCS8 = rows[a].PKCS8
+	l.must(l.k.Stage(l.ctx, stale))
+	if n, err := l.keyring("another").OpenAll(l.ctx); err != nil || n != 2 {
+		t.Errorf("%d keys open under the new key password, %v", n, err)
+	}
+}
+
+// A certificate for a requested key comes while the key password changes twice,
+// so that it is kept at the second attempt: the request is over all the same.
+func TestAnsweredWhileRekeyed(t *testing.T) {
+	l := newLife(t)
+	_, csr, err := l.k.Request(l.ctx, l.list, "p256", keyring.Both)
+	l.must(err)
+	for _, passwords := range [][2]string{{"secret", "another"}, {"another", "secret"}} {
+		_, _, err = l.keyring(passwords[0]).Rekey(l.ctx, []byte(passwords[1]))
+		l.must(err)
+	}
+	_, err = l.k.Add(l.ctx, l.list, l.answer(csr), keyring.Placing{})
+	l.must(err)
+	rows, err := l.store.Keys(l.ctx, l.list)
+	l.must(err)
+	if len(rows) != 1 || rows[0].State != store.KeyActive {
+		t.Errorf("%d keys, the first is %s: the private key is kept twice", len(rows), rows[0].State)
+	}
+}
+
+// answer is the certificate that a CA issues for a request.
+func (l *life) answer(request []byte) keyring.Bundle {
+	l.t.Helper()
+	block, _ := pem.Decode(request)
+	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	l.must(err)
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(7), Subject: csr.Subject, EmailAddresses: csr.EmailAddresses,
+		NotBefore: l.clock().Add(-time.Hour), NotAfter: l.clock().Add(time.Hour), ExtraExtensions: csr.Extensions[1:]}, l.ca.Certificate, csr.PublicKey, l.ca.Key)
+	l.must(err)
+	cert, err := x509.ParseCertificate(der)
+	l.must(err)
+	return keyring.Bundle{Certificate: cert}
+}
+
+// The end of the old key can be named, and moved, after the new one took over.
+func TestEndNamedLater(t *testing.T) {
+	l := newLife(t)
+	older := l.add(keyring.Placing{})
+	a := l.add(keyring.Placing{})
+	b := l.add(keyring.Placing{})
+	until := l.clock().Add(30 * 24 * time.Hour).Truncate(time.Microsecond)
+	l.must(l.k.Activate(l.ctx, l.row(b), until))
+	l.must(l.k.Activate(l.ctx, l.row(b), time.Time{}))
+	if row := l.row(a); !row.Until.Equal(until) || row.State != store.KeyDecryptOnly {
+		t.Errorf("%s, until %v, want %v", row.State, row.Until, until)
+	}
+	if row := l.row(older); !row.Until.IsZero() {
+		t.Errorf("one that another key took over from: %v", row.Until)
+	}
+}
+
+// The private keys of a list that is removed are nowhere in the files.
+func TestRemovedIsDestroyed(t *testing.T) {
+	peer.OnFile(t)
+	l := newLife(t)
+	a := l.add(keyring.Placing{})
+	pkcs8 := l.row(a).PKCS8
+	l.must(l.store.RemoveList(l.ctx, l.list, store.AuditEntry{Actor: "test", Action: "list rm"}))
+	for _, suffix := range []string{"", "-wal"} {
+		octets, err := os.ReadFile(l.path + suffix)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		if bytes.Contains(octets, pkcs8[100:132]) || bytes.Contains(octets, pkcs8[len(pkcs8)-40:]) {
+			t.Errorf("%s holds pieces of it", l.path+suffix)
+		}
+	}
+}
+
+// Mail to LIST-owner is done as soon as it is to be passed on. Until that has
+// left it has to be opened, so that neither its octets nor the key may go.
+func TestEndWaitsForAttachedMail(t *testing.T) {
+	l := newLife(t)
+	a := l.add(keyring.Placing{})
+	l.add(keyring.Placing{Until: l.clock().Add(time.Hour)})
+	l.pass(2 * time.Hour)
+	of := list.MustParseAddress(address)
+	ids, err := l.store.Accept(l.ctx, store.Incoming{Octets: []byte("Subject: x\r\n\r\nx\r\n"),
+		Targets: []store.Target{{List: l.list, Kind: store.KindOwner, ForwardPath: of}}})
+	l.must(err)
+	l.must(l.store.Decide(l.ctx, store.Decided{Item: ids[0], State: store.ItemDone, Encrypted: true,
+		Notices: []store.Notice{{Template: "forwarded", List: l.list, To: list.MustParseAddress("olga@example.org"), Attach: true, Sealed: true}}}))
+	if n, err := l.store.Purge(l.ctx, time.Now().Add(time.Hour), time.Now()); err != nil || n != 0 {
+		t.Errorf("%d messages lost their octets, %v", n, err)
+	}
+	retired, waiting, err := l.k.RetireDue(l.ctx)
+	if err != nil || len(retired) != 0 || len(waiting) != 1 || l.row(a).State != store.KeyDecryptOnly {
+		t.Fatalf("%d retired, %d waiting, %v", len(retired), len(waiting), err)
 	}
 }

@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"cmp"
 	"maps"
 	"mime"
 	"slices"
@@ -25,9 +26,6 @@ const BuiltIn = "built in"
 
 // Names returns all notices, as a list has them, in the order of their names. The zero list has those of the site.
 func (n *Notices) Names(of list.List, lang list.Language) []Entry {
-	if lang == "" {
-		lang = n.language(of)
-	}
 	var all []Entry
 	for _, name := range slices.Sorted(maps.Keys(n.shipped[list.English])) {
 		e := Entry{Name: name, Answer: answers[name], Variables: []string{}, From: BuiltIn}
@@ -36,11 +34,11 @@ func (n *Notices) Names(of list.List, lang list.Language) []Entry {
 				e.Variables = append(e.Variables, v)
 			}
 		}
-		address := of.Address
+		whose := of
 		if OfSite(name) {
-			address = list.Address{}
+			whose = list.List{}
 		}
-		if _, path, err := n.override(address, lang, name); path != "" {
+		if _, path, err := n.override(whose.Address, cmp.Or(lang, n.language(whose)), name); path != "" {
 			if e.From = path; err != nil {
 				e.Fault = err.Error()
 			}

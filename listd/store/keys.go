@@ -65,6 +65,7 @@ type KeyChange struct {
 type KeyReplacement struct {
 	KeyRow // by its ID; List, PublicKey and Created stay
 	Was    KeyState
+	Keeps  bool // the private key stays as it is there: it may be under another password than when it was read
 }
 
 // PutKey adds a key pair and returns its number; ID is not read, a zero Created
@@ -171,13 +172,19 @@ func changeKeys(ctx context.Context, h handle, c KeyChange, now int64) error {
 		if since == 0 {
 			since = now
 		}
-		n, err := h.exec(ctx, `UPDATE list_key SET fingerprint = ?, certificate = ?, chain = ?, pkcs8 = ?, state = ?, usage = ?, since = ?, until = ? WHERE id = ? AND state = ?`,
-			k.Fingerprint, octets(k.Certificate), join(k.Chain), octets(k.PKCS8), string(k.State), k.use(), since, micros(k.Until), k.ID, string(k.Was))
+		n, err := h.exec(ctx, `UPDATE list_key SET fingerprint = ?, certificate = ?, chain = ?, state = ?, usage = ?, since = ?, until = ? WHERE id = ? AND state = ?`,
+			k.Fingerprint, octets(k.Certificate), join(k.Chain), string(k.State), k.use(), since, micros(k.Until), k.ID, string(k.Was))
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			return ErrKeysChanged
+		}
+		if k.Keeps {
+			continue
+		}
+		if _, err := h.exec(ctx, `UPDATE list_key SET pkcs8 = ? WHERE id = ?`, octets(k.PKCS8), k.ID); err != nil {
+			return err
 		}
 	}
 	return bump(ctx, h)
@@ -227,10 +234,11 @@ func (s *Store) keys(ctx context.Context, where string, args ...any) ([]KeyRow, 
 
 // UnopenedPosts counts what of a list may still have to be opened: messages
 // that wait or are being distributed, those with copies that wait for a
-// certificate, and those that its archive keeps.
+// certificate, those that a notice which has not left yet may take along, and
+// those that its archive keeps.
 func (s *Store) UnopenedPosts(ctx context.Context, id list.ID) (n int, err error) {
 	err = s.read().row(ctx, `SELECT count(*) FROM item WHERE list = ? AND blob IS NOT NULL AND (state NOT IN (?, ?) OR archived > ?
-		OR EXISTS (SELECT 1 FROM delivery WHERE delivery.item = item.id AND delivery.state = 'withheld' AND delivery.kind = 'copy'))`,
+		OR EXISTS (SELECT 1 FROM delivery WHERE delivery.item = item.id AND (delivery.due IS NOT NULL OR delivery.state = 'withheld' AND delivery.kind = 'copy')))`,
 		id, string(ItemDone), string(ItemRejected), s.now()).Scan(&n)
 	return n, s.wrap("unopened posts", err)
 }

@@ -230,7 +230,10 @@ func (s *Store) ApplyList(ctx context.Context, l list.List, put, remove []list.M
 // entries stay, and entry, which tells of the removal, is among them.
 // ErrNotFound.
 func (s *Store) RemoveList(ctx context.Context, id list.ID, entry AuditEntry) error {
-	return s.write(ctx, "remove list number "+id.String(), func(h handle) error {
+	err := s.write(ctx, "remove list number "+id.String(), func(h handle) error {
+		if err := s.dialect.destroying(ctx, h); err != nil { // its private keys go with it
+			return err
+		}
 		for _, statement := range []string{
 			`DELETE FROM delivery WHERE list = ?`,
 			`DELETE FROM item WHERE list = ?`,
@@ -252,6 +255,10 @@ func (s *Store) RemoveList(ctx context.Context, id list.ID, entry AuditEntry) er
 		entry.List = id
 		return putAudit(ctx, h, entry, s.now())
 	})
+	if err == nil {
+		s.dialect.destroyed(ctx, s.writer)
+	}
+	return err
 }
 
 // optionalBoolean is the same for a value that may be nil.

@@ -11,7 +11,8 @@ const purgeChunk = 100
 
 // Purge removes the octets of items that were done or rejected before a time,
 // those with copies that wait for a certificate only if they were received
-// before withheld, too, and none of those that an archive keeps; unless another
+// before withheld, too, and none of those that an archive keeps or that a notice
+// which has not left yet may take along; unless another
 // item still needs them, and throttle entries that ended.
 // The rows of items and deliveries stay. It returns how many items lost their
 // octets.
@@ -29,6 +30,7 @@ func (s *Store) purgeSome(ctx context.Context, before, withheld int64) (items in
 	err = s.write(ctx, "purge", func(h handle) error {
 		rows, err := h.query(ctx, `SELECT id FROM item WHERE state IN (?, ?) AND updated < ? AND blob IS NOT NULL AND archived <= ?
 			AND (received < ? OR NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.item = item.id AND delivery.state = 'withheld' AND delivery.kind = 'copy'))
+			AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.item = item.id AND delivery.due IS NOT NULL)
 			ORDER BY id LIMIT ?`, ItemDone, ItemRejected, before, s.now(), withheld, purgeChunk)
 		finished, err := collect(rows, err, func(row scanner) (id int64, err error) { return id, row.Scan(&id) })
 		if err != nil {
