@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sealist/sealist/listd/list"
+	"github.com/sealist/sealist/listd/store"
 	"github.com/sealist/sealist/listd/token"
 )
 
@@ -28,4 +29,16 @@ func TestRemovingSomebodyEndsHisLinks(t *testing.T) {
 			t.Errorf("%s: %d, want %d", who, p.status, status)
 		}
 	}
+}
+
+// Who loses a role because the list goes is removed from it, too.
+func TestRemovingAListEndsTokens(t *testing.T) {
+	w := withAPI(t)
+	dora, root := w.token("dora"), w.token("root")
+	l, err := w.sealist.Store.List(t.Context(), list.MustParseAddress(wallList))
+	w.must(err)
+	w.wants("before", w.ask(dora, "GET", "/me", nil), http.StatusOK)
+	w.must(w.sealist.Store.RemoveList(t.Context(), l.ID, store.AuditEntry{Action: "list rm"}))
+	w.wants("her list is gone", w.ask(dora, "GET", "/me", nil), http.StatusUnauthorized)
+	w.wants("somebody on no list", w.ask(root, "GET", "/me", nil), http.StatusOK)
 }
