@@ -690,3 +690,21 @@ func TestNobodySpeaksThroughTheServer(t *testing.T) {
 		}
 	}
 }
+
+// A key to more than pausing leaves only sealed where the list demands encryption:
+// who reads somebody's mail on its way could change how he is seen (invariant 12).
+func TestAKeyToSettingsIsSealed(t *testing.T) {
+	w := newWorld(t)
+	w.set(secretList, "visibility", "noconceal", "encryption", "required")
+	w.start()
+	const bob = "bob@example.org"
+	if !w.isMember(bob, secretList) {
+		t.Fatal("the world is another")
+	}
+	for mode, inClear := range map[string]bool{"conceal": false, "digest": false, "nomail": true} {
+		got := strings.Join(w.say(bob, robot, command(bob, robot, "set secret "+mode+"\n", nil)), "\n")
+		if clear := !strings.Contains(got, "sealed to "+bob); clear != inClear || !strings.Contains(got, "to set "+mode) {
+			t.Errorf("%s: in clear %v\n%s", mode, clear, got)
+		}
+	}
+}

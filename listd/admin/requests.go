@@ -123,7 +123,7 @@ func errRules(l list.List, what string) error {
 // wants an operation. It says no more than that (invariant 12).
 func (a *Admin) challenge(ctx context.Context, l list.List, to list.Address, operation, object, what string) (Done, error) {
 	// Coming, leaving and pausing stay possible by clear mail; a key to what others are on a list is worth more.
-	sealed := l.Policy.DemandsEncryption() && operation != "subscribe" && operation != "unsubscribe" && operation != "set"
+	sealed := l.Policy.DemandsEncryption() && operation != "subscribe" && operation != "unsubscribe" && (operation != "set" || !pausing(object))
 	key, err := a.Tokens.Make(ctx, token.Challenge, token.Claim{List: l.ID, Sender: to, Operation: operation, Object: object}, challengeFor)
 	if err != nil {
 		return Done{}, Explain(err)

@@ -90,9 +90,14 @@ func (q *Queue) send(soft, hard context.Context, ready []sendable, c *committer)
 		return
 	}
 	n := 0 // copies taken so far
-	judged := q.o.Clock()
+	judged, began := q.o.Clock(), time.Now()
 	next := func() (relay.Transaction, bool) {
 		for n < len(ready) && soft.Err() == nil {
+			if n > 0 && time.Since(began) > q.o.Hold { // the next hop has become slow: see pace
+				q.giveBack(ready[n:], c)
+				ready = ready[:n]
+				break
+			}
 			if q.o.Clock().Sub(judged).Abs() > maxJudged {
 				ready, n = q.judge(hard, deliveries(ready[n:]), c), 0
 				judged = q.o.Clock() // judging may take long itself, and there must be an end to it
@@ -137,6 +142,15 @@ func (q *Queue) send(soft, hard context.Context, ready []sendable, c *committer)
 		q.hop.worked()
 	}
 	// Copies not taken because the server stops keep their lease until the end of Run, which gives it back.
+}
+
+// giveBack makes copies due again that were not begun, for whoever has room for
+// them: other nodes, or other lists here.
+func (q *Queue) giveBack(ready []sendable, c *committer) {
+	for _, s := range ready {
+		c.add(store.Outcome{Delivery: s.delivery.ID, State: store.DeliveryDelayed, Attempts: s.delivery.Attempts, NextAt: q.o.Clock(),
+			Reason: "the next hop is slow", Cause: CauseNextHop})
+	}
 }
 
 // outcome turns the relay's result into what is written down.

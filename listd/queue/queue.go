@@ -75,6 +75,7 @@ type Options struct {
 	Owner    string                                  // names this process in leases
 	Workers  int                                     // deliveries in hand at the relay at once; default 8
 	Batch    int                                     // deliveries a worker takes at most; default 100
+	Hold     time.Duration                           // that a worker keeps what it has not begun: then others may have it; default 10s
 	Lease    time.Duration                           // how long a claim lasts without renewal; default 2m
 	RetryMin time.Duration                           // wait after the first temporary failure, doubled by each further one; default 1m
 	RetryMax time.Duration                           // the longest wait; default 1h
@@ -109,6 +110,7 @@ const movedWithin = time.Hour
 func New(st *store.Store, rl *relay.Relay, rd Renderer, o Options) *Queue {
 	setDefault(&o.Workers, 8)
 	setDefault(&o.Batch, 100)
+	setDefault(&o.Hold, 10*time.Second)
 	setDefault(&o.Lease, 2*time.Minute)
 	setDefault(&o.RetryMin, time.Minute)
 	setDefault(&o.RetryMax, time.Hour)

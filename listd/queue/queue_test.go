@@ -413,3 +413,17 @@ func TestAStoppedQueueLeavesPostsInHand(t *testing.T) {
 		t.Errorf("leased by %q, %d claims, %v", i.LeasedBy, i.Claims, err)
 	}
 }
+
+// What a worker could not begin in time goes back uncounted, and leaves in the end.
+func TestWhatIsHeldTooLongGoesBack(t *testing.T) {
+	w := newWorld(t, 40, peer.SinkOptions{})
+	w.run(nil, queue.Options{Workers: 2, Batch: 20, Hold: time.Nanosecond})
+	for address, d := range w.until("all copies", finished) {
+		if d.State != store.DeliveryRelayed || d.Attempts != 1 {
+			t.Errorf("%s: %s, %d attempts", address, d.State, d.Attempts)
+		}
+	}
+	if sessions := w.sink.Sessions(); len(w.sink.Mails()) != 40 || sessions < 1 {
+		t.Errorf("%d mails in %d sessions", len(w.sink.Mails()), sessions)
+	}
+}

@@ -239,6 +239,9 @@ func (s *Store) RemoveList(ctx context.Context, id list.ID, entry AuditEntry) er
 			`DELETE FROM item WHERE list = ?`,
 			`DELETE FROM pause WHERE list = ?`,
 			`DELETE FROM token WHERE list = ?`,
+			`DELETE FROM token WHERE list = 0 AND lower(sender) IN (SELECT address_key FROM member WHERE list = ?)`, // as removeMember does
+			`DELETE FROM session WHERE address_key IN (SELECT address_key FROM member WHERE list = ?)`,
+			`DELETE FROM api_token WHERE address_key IN (SELECT address_key FROM member WHERE list = ?)`,
 			`DELETE FROM include_member WHERE list = ?`,
 		} {
 			if _, err := h.exec(ctx, statement, id); err != nil {

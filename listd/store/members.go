@@ -118,15 +118,15 @@ func (s *Store) RemoveMembers(ctx context.Context, id list.ID, role list.Role, a
 }
 
 // removeMember takes one person out of a role, with his further addresses, and
-// voids the tokens that he was sent about the list, his logins and his API
-// tokens (invariant 12).
+// voids the tokens that he was sent about the list or to log in, his logins and
+// his API tokens (invariant 12).
 func removeMember(ctx context.Context, h handle, id list.ID, a list.Address, role list.Role) (int, error) {
 	n, err := h.exec(ctx, `DELETE FROM member WHERE list = ? AND address_key = ? AND role = ?`, id, a.Key(), role)
 	if err == nil && n > 0 && role == list.RoleMember {
 		_, err = h.exec(ctx, `DELETE FROM member WHERE list = ? AND person = ?`, id, a.Key())
 	}
 	if err == nil && n > 0 {
-		_, err = h.exec(ctx, `DELETE FROM token WHERE list = ? AND lower(sender) = ?`, id, a.Key())
+		_, err = h.exec(ctx, `DELETE FROM token WHERE list IN (?, 0) AND lower(sender) = ?`, id, a.Key()) // links to log in are of no list
 	}
 	for _, table := range []string{"session", "api_token"} {
 		if err == nil && n > 0 {

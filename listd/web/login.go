@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/sealist/sealist/listd/limit"
 	"github.com/sealist/sealist/listd/list"
@@ -11,9 +10,8 @@ import (
 
 // loginPages are the ways in and out.
 func (s *Server) loginPages(mux *http.ServeMux, throughSocket bool) {
-	often := limit.New(s.Clock, 10, time.Hour)
 	mux.Handle("GET /login", s.page(func(q *request) error { return q.login(throughSocket) }))
-	mux.Handle("POST /login/mail", s.page(func(q *request) error { return q.mailLink(often) }))
+	mux.Handle("POST /login/mail", s.page((*request).mailLink))
 	mux.Handle("GET /login/link/{token}", s.page((*request).link))
 	mux.Handle("POST /login/link/{token}", s.page((*request).useLink))
 	mux.Handle("GET /login/certificate", s.page(func(q *request) error { return q.presented(throughSocket) }))
@@ -40,14 +38,13 @@ func (q *request) login(throughSocket bool) error {
 
 // mailLink sends a link to an address. The answer is the same whether anybody is
 // known there.
-func (q *request) mailLink(often *limit.Limiter) error {
+func (q *request) mailLink() error {
 	address, err := list.ParseAddress(strings.TrimSpace(q.PostFormValue("address")))
 	if err != nil {
 		return q.show(http.StatusUnprocessableEntity, "refusal", refusal{Text: q.text("error.address")})
 	}
-	if !often.Allow(limit.Network(q.s.client(q.Request))) {
-		q.w.Header().Set("Retry-After", "3600")
-		return q.show(http.StatusTooManyRequests, "refusal", refusal{Text: q.text("error.often")})
+	if !q.s.mails.Allow(limit.Network(q.s.client(q.Request))) {
+		return errOften
 	}
 	err = q.s.Admin.SendLogin(q.Context(), address, q.s.BaseURL.Host, func(token string) string {
 		return q.s.BaseURL.JoinPath("/login/link/", token).String()

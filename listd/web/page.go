@@ -184,6 +184,7 @@ var (
 	errOrigin   = errors.New("a form of another site")
 	errLogin    = errors.New("login needed")
 	errForm     = errors.New("a form that cannot be read")
+	errOften    = errors.New("too often")
 )
 
 // refusal is what a visitor reads in place of a page.
@@ -213,6 +214,9 @@ func (q *request) refuse(err error) {
 		status, why = http.StatusNotFound, refusal{Text: q.text("error.notfound")}
 	case errors.Is(err, errOrigin):
 		status, why = http.StatusForbidden, refusal{Text: q.text("error.origin")}
+	case errors.Is(err, errOften):
+		q.w.Header().Set("Retry-After", "3600")
+		status, why = http.StatusTooManyRequests, refusal{Text: q.text("error.often")}
 	case errors.Is(err, errForm):
 		status, why = http.StatusBadRequest, refusal{Text: q.text("error.form")}
 	case errors.As(err, &large):

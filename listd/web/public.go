@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/sha1" //nolint:gosec // browsers and mail clients show this fingerprint, too
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/sealist/sealist/listd/admin"
+	"github.com/sealist/sealist/listd/limit"
 	"github.com/sealist/sealist/listd/list"
 )
 
@@ -131,8 +133,14 @@ func (q *request) join(do func(context.Context, admin.Requester, list.List) (adm
 		if r.Address, err = list.ParseAddress(strings.TrimSpace(q.PostFormValue("address"))); err != nil {
 			return &admin.Error{Kind: admin.Usage, What: q.text("error.address"), Err: err}
 		}
+		if !q.s.mails.Allow(limit.Network(q.s.client(q.Request))) {
+			return errOften
+		}
 	}
 	done, err := do(q.Context(), r, l)
+	if !q.who.known {
+		return q.unproven(r.Address, "/lists/"+l.Address.String(), err)
+	}
 	if err != nil {
 		return err
 	}
@@ -140,6 +148,19 @@ func (q *request) join(do func(context.Context, admin.Requester, list.List) (adm
 		return err
 	}
 	return q.show(http.StatusOK, "told", told{done.Text, done.Lines, "/lists/" + l.Address.String()})
+}
+
+// unproven answers somebody who only says that an address is his: what came of it,
+// which would tell whether it is on the list, stands in mail to that address.
+func (q *request) unproven(address list.Address, back string, err error) error {
+	var e *admin.Error
+	if errors.As(err, &e) && e.Kind == admin.Refused && !errors.Is(err, admin.ErrRules) {
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return q.show(http.StatusOK, "told", told{Text: q.text("list.asked", address), Back: back})
 }
 
 // chooseLanguage keeps a language for a year.

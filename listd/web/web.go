@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/sealist/sealist/listd/admin"
+	"github.com/sealist/sealist/listd/limit"
 	"github.com/sealist/sealist/listd/list"
 )
 
@@ -42,7 +43,11 @@ type Server struct {
 	Parts
 	templates templates
 	locales   locales
+	mails     *limit.Limiter // that strangers have sent: links to log in, and keys to come and leave
 }
+
+// mailsAnHour is how many of them leave for one network.
+const mailsAnHour = 10
 
 //go:embed pages/*.html
 var pageFiles embed.FS
@@ -64,7 +69,7 @@ func New(p Parts) (*Server, error) {
 	if p.Lang == "" {
 		p.Lang = list.English
 	}
-	s := &Server{Parts: p}
+	s := &Server{Parts: p, mails: limit.New(p.Clock, mailsAnHour, time.Hour)}
 	var err error
 	if s.locales, err = readLocales(localeFiles); err != nil {
 		return nil, err
